@@ -1,0 +1,1 @@
+"""Home directory, policy files, keys, workspaces, git facts and peer processes."""

@@ -1,0 +1,1 @@
+"""The daemon: sockets, the main path of a request, the control API."""
