@@ -1,0 +1,391 @@
+"""The durable log: `Store.append` answers once the record is on disk, and never before.
+
+One writer thread owns the one connection that writes. Records that wait while a commit is under way go into the next one
+together (group commit), so durability costs one fsync for many records and nothing is delayed on purpose. Outcomes may wait
+a moment for company; intents, refusals and control records wake the writer at once.
+
+After a failed write the connection is closed, everyone in that batch is told, and the next record tries afresh: the guard
+recovers by itself when the disk has room again. What this does not protect against: whoever may write the file may change
+it. The tree and the checkpoints over the leaf hashes make that visible.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from localguard.audit import record
+from localguard.audit.fields import ControlMetadata, MetadataCall, OutcomeMetadata
+from localguard.audit.lock import GuardLock
+from localguard.audit.record import KINDS, RecordInvalid, Scrub, Section
+from localguard.audit.schema import LogUnavailable, connect_writer, migrate, unavailable
+
+Clock = Callable[[], datetime]
+"""Wall time with a time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a record is durable. ``seq`` counts from 1 without gaps; ``time`` is RFC 3339; ``leaf_hash`` has 32 bytes."""
+
+    seq: int
+    time: str
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the writer paces itself. Seconds and counts."""
+
+    queued: int = 10_000
+    """Records that may wait; the next one is refused with `LogUnavailable`."""
+    queued_bytes: int = 64 * 1024 * 1024
+    """Bytes of sections that may wait."""
+    batch: int = 1_000
+    outcome_delay: float = 0.2
+    """How long an outcome may wait for company."""
+    metadata_calls_every: float = 10.0
+    metadata_call_kinds: int = 1_000
+    """Kinds of metadata calls counted apart in one interval; further ones are counted together."""
+    busy: float = 2.0
+    """How long a commit waits for another process that holds the database."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    kind: str
+    time: str
+    exchange: str | None
+    session: str | None
+    sections: tuple[Section, Section, Section]
+    future: "Future[Receipt]"
+
+    @property
+    def size(self) -> int:
+        return sum(len(section.text) for section in self.sections)
+
+
+_Call = tuple[str, str, str, int, str | None]
+
+
+class Store:
+    """The log of one home, open for writing. Every method may be called from any thread."""
+
+    def __init__(self, path: Path, *, clock: Clock, scrub: Scrub | None = None, limits: Limits | None = None) -> None:
+        """Open the log at ``path`` (created with mode 0600), take the home's lock, close what the last run left open.
+
+        ``scrub`` sees every text before it is recorded. Intents that have no outcome get one with the state ``unknown``.
+        Raises `AlreadyRunning`, `LogUnavailable` (`LogCorrupted`); nothing stays open or locked then.
+        """
+        self._path = path
+        self._clock = clock
+        self._scrub = scrub
+        self._limits = limits or Limits()
+        self._queue: deque[_Pending] = deque()
+        self._queued_bytes = 0
+        self._wake = threading.Condition(threading.Lock())
+        self._urgent = False
+        self._closing = False
+        self._outcomes_due = float("inf")
+        self._calls: Counter[_Call] = Counter()
+        self._calls_since = ""
+        self._calls_due = float("inf")
+        self._newest: Future[Receipt] | None = None
+        self._failure: LogUnavailable | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._files: tuple[int, ...] = ()
+        self._last_seq = 0
+        self.recovered = 0
+        """Intents that the last run left without outcome."""
+        try:
+            self._lock = GuardLock(path.with_name("guard.lock"))
+        except OSError as error:
+            raise unavailable(error, path) from error
+        try:
+            self._connect(create=True)
+            self._close_open_exchanges()
+        except BaseException as error:
+            self._disconnect()
+            self._lock.release()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise unavailable(error, path) from error
+            raise
+        self._thread = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, path: Path, *, clock: Clock, scrub: Scrub | None = None, limits: Limits | None = None) -> Self:
+        """The same as the constructor; use it with ``with``, or call `close`."""
+        return cls(path, clock=clock, scrub=scrub, limits=limits)
+
+    def __enter__(self) -> Self:
+        """The store itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def failure(self) -> LogUnavailable | None:
+        """Why the last commit failed, or None where it succeeded: for health and status."""
+        return self._failure
+
+    def append(
+        self,
+        kind: str,
+        *,
+        exchange: str | None = None,
+        session: str | None = None,
+        metadata: Mapping[str, object],
+        findings: Sequence[object] = (),
+        local: Mapping[str, object] | None = None,
+    ) -> "Future[Receipt]":
+        """Queue a record; the future resolves when it is durable, and fails with `LogUnavailable` if it cannot be written.
+
+        ``exchange`` and ``session`` become part of ``metadata``; intents, outcomes and refusals need an exchange. The content
+        is copied before this returns. The future cannot be cancelled. Raises `RecordInvalid` at once, with nothing queued.
+        """
+        if kind not in KINDS:
+            raise RecordInvalid(f"kind: {kind!r} is none of {', '.join(KINDS)}")
+        if exchange is None and kind in ("intent", "outcome", "refusal"):
+            raise RecordInvalid(f"exchange: an {kind} needs one")
+        pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
+        with self._wake:
+            if self._closing:
+                return _failed(pending, LogUnavailable("The audit log is closed: the guard is stopping."))
+            if len(self._queue) >= self._limits.queued or self._queued_bytes + pending.size > self._limits.queued_bytes:
+                return _failed(
+                    pending, LogUnavailable("The audit log cannot keep up: too many records wait. Try again.")
+                )
+            self._queue.append(pending)
+            self._queued_bytes += pending.size
+            self._newest = pending.future
+            if kind != "outcome":
+                self._wake_writer()
+            elif self._outcomes_due == float("inf"):
+                self._outcomes_due = time.monotonic() + self._limits.outcome_delay
+                self._wake.notify()
+        return pending.future
+
+    def count_metadata_call(
+        self, endpoint: str, method: str, path_template: str, status: int, workspace: str | None
+    ) -> None:
+        """Count a bodiless, queryless call; all of one interval (10 s) become one `control` record, ``metadata-calls``.
+
+        Returns at once. The counts are kept while the log cannot be written; those of the last seconds before a kill are lost.
+        """
+        call: _Call = (endpoint, method, path_template, status, workspace)
+        with self._wake:
+            if call not in self._calls and len(self._calls) >= self._limits.metadata_call_kinds:
+                call = (endpoint if endpoint in {known[0] for known in self._calls} else "*", "*", "*", status, None)
+            if not self._calls:
+                self._calls_since = record.timestamp(self._clock())
+                self._calls_due = time.monotonic() + self._limits.metadata_calls_every
+                self._wake.notify()
+            self._calls[call] += 1
+
+    def flush(self) -> None:
+        """Wait until everything that was appended before is durable or has failed."""
+        with self._wake:
+            newest = self._newest
+            self._wake_writer()
+        if newest is not None:
+            newest.exception()
+
+    def close(self) -> None:
+        """Write what waits, check the WAL into the database, free the lock. Twice is fine.
+
+        What cannot be written any more has failed futures. Appends after this fail.
+        """
+        with self._wake:
+            self._closing = True
+            self._wake_writer()
+        self._thread.join()
+        self._lock.release()
+
+    # -- in the caller's thread -------------------------------------------------------------------------------------
+
+    def _seal(
+        self,
+        kind: str,
+        exchange: str | None,
+        session: str | None,
+        metadata: Mapping[str, object],
+        findings: Sequence[object],
+        local: Mapping[str, object],
+        scrub: Scrub | None,
+    ) -> _Pending:
+        # exchange and session are scrubbed once, so that the indexed columns and the metadata say the same
+        exchange = exchange and record.clean(exchange, "exchange", scrub)
+        session = session and record.clean(session, "session", scrub)
+        salts = os.urandom(3 * record.SALT_BYTES)
+        identified = record.plain_object(metadata, "metadata", scrub) | {"exchange": exchange, "session": session}
+        sections = (
+            record.seal("metadata", identified, salts[:16]),
+            record.seal("findings", record.plain(findings, "findings", scrub), salts[16:32]),
+            record.seal("local", record.plain_object(local, "local", scrub), salts[32:]),
+        )
+        future: Future[Receipt] = Future()
+        future.set_running_or_notify_cancel()  # from here on it is written, whether or not the caller still waits
+        return _Pending(kind, record.timestamp(self._clock()), exchange, session, sections, future)
+
+    def _wake_writer(self) -> None:
+        self._urgent = True
+        self._wake.notify()
+
+    # -- in the writer thread ---------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wait()
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.batch))]
+                self._queued_bytes -= sum(pending.size for pending in batch)
+                last = self._closing and not self._queue
+                self._urgent = bool(self._queue) or self._closing
+                self._outcomes_due = float("inf")
+                calls, since = self._take_calls(last)
+            if calls:
+                batch += self._metadata_calls(calls, since)
+            if batch and not self._commit(batch) and calls:
+                self._give_back(calls, since)
+            if last:
+                self._disconnect()
+                return
+
+    def _wait(self) -> None:
+        while not self._urgent:
+            due = min(self._outcomes_due, self._calls_due)
+            left = due - time.monotonic()
+            if left <= 0:
+                return
+            self._wake.wait(None if due == float("inf") else left)
+
+    def _commit(self, batch: list[_Pending]) -> bool:
+        """All or nothing: one transaction for the batch, then the receipts, or the same error for everyone."""
+        try:
+            if self._connection is None:
+                self._connect(create=False)
+            receipts = self._write(batch)
+            if self._files != self._identity():
+                raise LogUnavailable(f"The audit log ({self._path.name}) was moved, replaced or deleted. Put it back.")
+        except Exception as error:
+            failure = error if isinstance(error, LogUnavailable) else unavailable(error, self._path)
+            self._failure = failure
+            self._disconnect()
+            for pending in batch:
+                pending.future.set_exception(failure)
+            return False
+        self._failure = None
+        for pending, receipt in zip(batch, receipts, strict=True):
+            pending.future.set_result(receipt)
+        return True
+
+    def _write(self, batch: Sequence[_Pending]) -> list[Receipt]:
+        connection = self._connection
+        if connection is None:
+            raise LogUnavailable("The audit log is not open.")
+        rows, receipts = [], []
+        still_open: dict[str, str | None] = {}
+        closed: set[str] = set()
+        for seq, pending in enumerate(batch, start=self._last_seq + 1):
+            metadata, findings, local = pending.sections
+            leaf = record.leaf(pending.kind, seq, pending.time, metadata.hash, findings.hash, local.hash)
+            receipt = Receipt(seq, pending.time, record.leaf_hash(leaf))
+            receipts.append(receipt)
+            sections = [part for s in pending.sections for part in (s.text.decode(), s.salt, s.hash)]
+            rows.append(
+                (seq, pending.kind, pending.time, pending.exchange, pending.session, *sections, receipt.leaf_hash)
+            )
+            if pending.exchange is not None and pending.kind == "intent":
+                still_open[pending.exchange] = pending.session
+            elif pending.exchange is not None and pending.kind in ("outcome", "refusal"):
+                still_open.pop(pending.exchange, None)
+                closed.add(pending.exchange)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT, rows)
+            connection.executemany("DELETE FROM open_exchanges WHERE exchange = ?", [(name,) for name in closed])
+            connection.executemany("INSERT OR REPLACE INTO open_exchanges VALUES (?, ?)", still_open.items())
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        self._last_seq = receipts[-1].seq
+        return receipts
+
+    def _connect(self, *, create: bool) -> None:
+        self._connection = connect_writer(self._path, create=create, busy_seconds=self._limits.busy)
+        migrate(self._connection)
+        (self._last_seq,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()
+        self._files = self._identity()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()  # the last connection to close checks the WAL in
+
+    def _identity(self) -> tuple[int, ...]:
+        """Device and inode of the database and its WAL: a deleted file would still take writes that nobody can find again."""
+        facts = [self._path.stat(), self._path.with_name(self._path.name + "-wal").stat()]
+        return tuple(number for fact in facts for number in (fact.st_dev, fact.st_ino))
+
+    def _close_open_exchanges(self) -> None:
+        """Every intent that the last run left open gets an outcome ``unknown``, all in one transaction."""
+        connection = self._connection
+        rows = connection.execute("SELECT exchange, session FROM open_exchanges").fetchall() if connection else []
+        unknown: OutcomeMetadata = {"state": "unknown", "status": None, "origin": "guard"}
+        batch = [self._seal("outcome", exchange, session, unknown, (), {}, None) for exchange, session in rows]
+        if batch:
+            self._write(batch)
+        self.recovered = len(batch)
+
+    def _take_calls(self, last: bool) -> tuple[Counter[_Call], str]:
+        if not self._calls or not (last or time.monotonic() >= self._calls_due):
+            return Counter(), ""
+        calls, self._calls, self._calls_due = self._calls, Counter(), float("inf")
+        return calls, self._calls_since
+
+    def _give_back(self, calls: Counter[_Call], since: str) -> None:
+        with self._wake:
+            self._calls.update(calls)
+            self._calls_since = since
+            self._calls_due = time.monotonic() + self._limits.metadata_calls_every
+
+    def _metadata_calls(self, calls: Counter[_Call], since: str) -> list[_Pending]:
+        entries: list[MetadataCall] = [
+            {
+                "endpoint": endpoint,
+                "method": method,
+                "path": path,
+                "status": status,
+                "workspace": workspace,
+                "count": count,
+            }
+            for (endpoint, method, path, status, workspace), count in calls.items()
+        ]
+        metadata: ControlMetadata = {"event": "metadata-calls", "since": since, "calls": entries}
+        try:
+            return [self._seal("control", None, None, metadata, (), {}, self._scrub)]
+        except (
+            RecordInvalid
+        ) as error:  # the scrub failed: the writer has to live on, and unscrubbed text is not written
+            self._failure = LogUnavailable(f"Metadata calls could not be recorded: {error}")
+            return []
+
+
+def _failed(pending: _Pending, error: LogUnavailable) -> "Future[Receipt]":
+    pending.future.set_exception(error)
+    return pending.future
+
+
+_INSERT = f"INSERT INTO records VALUES ({', '.join('?' * 15)})"  # noqa: S608  only placeholders
