@@ -1,0 +1,247 @@
+"""The values of a policy: endpoints, workspaces, rules, budgets, and the work that they are asked about.
+
+Everything here is frozen and free of disk, clock and sockets. Field names are those of the policy file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Literal
+
+
+class _Ordered(StrEnum):
+    """A closed list of words, ordered as written: the first is the smallest."""
+
+    @property
+    def rank(self) -> int:
+        """Place in the order, 0 for the smallest."""
+        return list(type(self)).index(self)
+
+    def __lt__(self, other: str) -> bool:
+        return self.rank < type(self)(other).rank
+
+    def __le__(self, other: str) -> bool:
+        return self.rank <= type(self)(other).rank
+
+    def __gt__(self, other: str) -> bool:
+        return self.rank > type(self)(other).rank
+
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= type(self)(other).rank
+
+
+class EndpointClass(StrEnum):
+    """Where an endpoint computes: on this machine, under the company's contract, at a provider, or on trial."""
+
+    LOCAL = "local"
+    ENTERPRISE = "enterprise"
+    HOSTED = "hosted"
+    EXPERIMENTAL = "experimental"
+
+
+class Sensitivity(_Ordered):
+    """How sensitive the work of a workspace is; ordered, `restricted` is the highest."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    SENSITIVE = "sensitive"
+    RESTRICTED = "restricted"
+
+
+class Effect(_Ordered):
+    """What a rule or a decision says; ordered, `deny` is the strictest."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class Obligation(_Ordered):
+    """What must be done with one data class before anything leaves; ordered, `block` is the strictest."""
+
+    ALLOW = "allow"
+    REDACT = "redact"
+    BLOCK = "block"
+
+
+class LayerName(_Ordered):
+    """Whose policy a layer is; ordered, the organisation stands above the user, the user above a repository."""
+
+    ORGANISATION = "organisation"
+    USER = "user"
+    REPOSITORY = "repository"
+
+
+ENDPOINT_KINDS: Final = (
+    "openai",
+    "azure-openai",
+    "foundry",
+    "anthropic",
+    "lmstudio",
+    "ollama",
+    "gemini",
+    "openai-compatible",
+)
+"""Every endpoint kind; design section 3 says what a kind combines."""
+
+UNATTRIBUTED: Final = "unattributed"
+"""The workspace name of work that cannot be attributed; no configured workspace may carry it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One upstream: the first path segment of a guard address, and what stands behind it."""
+
+    name: str
+    kind: str
+    base_url: str
+    """Scheme, host, port and path prefix without a slash at its end; no user, query or fragment."""
+    endpoint_class: EndpointClass
+    credential: str = "client"
+    """`client` (what the agent sends goes on) or `keyring:NAME` (the guard adds the key)."""
+    identity: str | None = None
+    """`personal`, `team`, `service`, or None where the policy does not say whose key this is."""
+    support: str | None = None
+    auth_headers: tuple[str, ...] = ()
+    """Further credential positions, header names in lower case."""
+    region: str | None = None
+    retention: str | None = None
+    contract: str | None = None
+    ca_file: str | None = None
+    """PEM file of certificate authorities trusted for this endpoint, beside the system's."""
+    file: str = ""
+    line: int = 0
+
+    @property
+    def keyring_name(self) -> str | None:
+        """NAME of `keyring:NAME`, None when the agent's own credential is passed on."""
+        return self.credential.removeprefix("keyring:") if self.credential.startswith("keyring:") else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceRule:
+    """A named workspace: which repositories and directories it is, and what its work is worth protecting."""
+
+    name: str
+    remotes: tuple[str, ...] = ()
+    """Globs over `host/owner/repo`, any case; `*` crosses `/`."""
+    paths: tuple[str, ...] = ()
+    """Globs over absolute directories; a directory covers what lies below it; `~` is the user's home."""
+    sensitivity: Sensitivity = Sensitivity.INTERNAL
+    cost_bucket: str | None = None
+    tasks: tuple[tuple[str, str], ...] = ()
+    """(branch glob, task category) in file order; the first that matches names the task."""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The conditions of a rule: None is "not given"; all that are given must match, each by any of its entries.
+
+    Entries of `sensitivity` and `classes` are words; all others are globs (`*`, `?`), matched whole and in any case.
+    """
+
+    workspaces: tuple[str, ...] | None = None
+    sensitivity: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    identities: tuple[str, ...] | None = None
+    agents: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    findings: tuple[str, ...] | None = None
+    attachments: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redact:
+    """The obligations that a rule names; None casts no vote."""
+
+    secret: Obligation | None = None
+    pii: Obligation | None = None
+    custom: Obligation | None = None
+    attachments: Obligation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a layer."""
+
+    id: str
+    effect: Effect
+    when: When = When()
+    reason: str = ""
+    redact: Redact = Redact()
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A spending limit of one cost bucket; `limit_usd` is in US dollars, exact."""
+
+    bucket: str
+    limit_usd: Decimal
+    period: Literal["day", "week", "month"]
+    on_exceed: Literal["warn", "ask", "deny"]
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTest:
+    """One `[[tests]]` table: given this work, expect this effect, by this rule if one is named."""
+
+    given: Mapping[str, str | tuple[str, ...]]
+    effect: Effect
+    rule: str | None = None
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
+
+    name: LayerName
+    default: Effect
+    rules: tuple[Rule, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    workspaces: tuple[WorkspaceRule, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    tests: tuple[PolicyTest, ...] = ()
+    digest: str = ""
+    """SHA-256 of the file's bytes, hexadecimal."""
+    file: str = ""
+    default_line: int = 0
+    other_hosts: Literal["deny", "tunnel"] | None = None
+    """`[proxy] other_hosts`: what becomes of hosts in proxy mode that no endpoint names."""
+    not_applied: tuple[str, ...] = ()
+    """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One request as policy sees it.
+
+    None in `workspace`, `model` or `identity` means *not known*: no allow rule about that field matches, and every deny
+    or ask rule about it does, because it cannot be ruled out. A request that by its nature names no model (a model list)
+    says `model=""`. None in `task` or `agent` is a fact (no task declared, no agent recognised) and matches no entry.
+    """
+
+    workspace: str | None
+    sensitivity: Sensitivity
+    task: str | None
+    endpoint: str
+    endpoint_class: EndpointClass
+    model: str | None
+    identity: str | None = None
+    agent: str | None = None
+    tools: frozenset[str] = field(default_factory=frozenset)
+    findings: frozenset[str] = field(default_factory=frozenset)
+    """Types (`EMAIL`) and classes (`pii`) of what was found."""
+    attachments: frozenset[str] = field(default_factory=frozenset)
+    """Kinds of attachments, e.g. `image`, `application/pdf`."""
