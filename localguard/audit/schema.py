@@ -72,7 +72,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
         connection.close()
-        if error.sqlite_errorname == "SQLITE_CANTOPEN" and not wal.exists():
+        if error_name(error) == "SQLITE_CANTOPEN" and not wal.exists():
             connection = sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
         else:
             raise unavailable(error, path) from error
@@ -108,15 +108,18 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 def unavailable(error: Exception, path: Path) -> LogUnavailable:
     """What a failed read or write of the log means to a person, from SQLite's error code or the errno."""
-    code = getattr(error, "sqlite_errorname", None) or ""
-    if not code and isinstance(error, OSError):
+    code = error_name(error)
+    if isinstance(error, OSError):
         code = _ERRNOS.get(error.errno or 0, "SQLITE_IOERR")
     for prefix, (kind, message) in _CONDITIONS.items():
         if code.startswith(prefix):
             return kind(f"The audit log ({path.name}) {message}")
-    return LogUnavailable(
-        f"The audit log ({path.name}) failed: {code or type(error).__name__}. Run `localguard doctor`."
-    )
+    return LogUnavailable(f"The audit log ({path.name}) failed: {code}. Run `localguard doctor`.")
+
+
+def error_name(error: Exception) -> str:
+    """SQLite's name of an error, ``SQLITE_CORRUPT``; for errors that Python's module raises by itself the class's name."""
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
 
 
 def _create_private(path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Reading the log, beside a running guard or without one, on a connection that never writes."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from localguard.audit.schema import connect_reader, unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as read. A section that was pruned is None; `fields` names what each holds. ``leaf_hash`` has 32 bytes."""
+
+    seq: int
+    kind: str
+    time: str
+    exchange: str | None
+    session: str | None
+    metadata: dict[str, Any] | None
+    findings: list[dict[str, Any]] | None
+    local: dict[str, Any] | None
+    leaf_hash: bytes
+
+
+class Log:
+    """The log at ``path``, for reading. For one thread; each call sees the newest durable records."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises `LogUnavailable` where there is none or it cannot be read, `LogCorrupted` where it is no log."""
+        self._path = path
+        self._connection = connect_reader(path)
+
+    def __enter__(self) -> Self:
+        """The log itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. Twice is fine."""
+        self._connection.close()
+
+    def tail(self, limit: int = 50, after_seq: int | None = None, kind: str | None = None) -> list[Record]:
+        """Records in order of seq: the last ``limit`` ones, or with ``after_seq`` the first ``limit`` behind it (to follow)."""
+        where, values = ("kind = ?", [kind]) if kind else ("1", [])
+        if after_seq is None:
+            newest = self._select(f"{where} ORDER BY seq DESC LIMIT ?", *values, limit)
+            return newest[::-1]
+        return self._select(f"{where} AND seq > ? ORDER BY seq LIMIT ?", *values, after_seq, limit)
+
+    def show(self, exchange: str) -> list[Record]:
+        """All records of an exchange in order of seq; empty where the log has none."""
+        return self._select("exchange = ? ORDER BY seq", exchange)
+
+    def session(self, session: str, limit: int = 1_000) -> list[Record]:
+        """The first ``limit`` records of a session in order of seq."""
+        return self._select("session = ? ORDER BY seq LIMIT ?", session, limit)
+
+    def count_by_kind(self) -> dict[str, int]:
+        """Kind to number of records."""
+        with self._errors():
+            return dict(
+                self._connection.execute("SELECT kind, count(*) FROM records GROUP BY kind ORDER BY kind").fetchall()
+            )
+
+    def open_exchanges(self) -> list[str]:
+        """Exchanges with an intent and no outcome yet: in flight now, or cut off when the guard died."""
+        with self._errors():
+            return [
+                name for (name,) in self._connection.execute("SELECT exchange FROM open_exchanges ORDER BY exchange")
+            ]
+
+    def _select(self, condition: str, *values: object) -> list[Record]:
+        with self._errors():
+            rows = self._connection.execute(f"SELECT {_COLUMNS} FROM records WHERE {condition}", values)  # noqa: S608
+            return [_read(row) for row in rows]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise unavailable(error, self._path) from error
+
+
+def _read(row: tuple[Any, ...]) -> Record:
+    seq, kind, time, exchange, session, metadata, findings, local, leaf_hash = row
+    return Record(
+        seq, kind, time, exchange, session, _content(metadata), _content(findings), _content(local), leaf_hash
+    )
+
+
+def _content(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+_COLUMNS = "seq, kind, time, exchange, session, metadata, findings, local, leaf_hash"
