@@ -44,6 +44,7 @@ def connect_writer(path: Path, *, create: bool, busy_seconds: float) -> sqlite3.
         timeout=busy_seconds,
     )
     try:
+        connection.execute("PRAGMA page_size = 8192")  # new files only; 1.7 KB a record against 2.1 with 4096
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise LogUnavailable(

@@ -1,0 +1,281 @@
+"""What happened to one exchange and why, in plain words, from its records alone. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from localguard.audit.queries import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A title and its lines, each one sentence or one fact."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An exchange explained: one sentence, then the details. ``next_step`` is None where nothing is left to do."""
+
+    exchange: str
+    headline: str
+    paragraphs: tuple[Paragraph, ...]
+    next_step: str | None
+
+    def __str__(self) -> str:
+        """Plain text, ready to print."""
+        lines = [f"Exchange {self.exchange}: {self.headline}"]
+        for paragraph in self.paragraphs:
+            lines += ["", paragraph.title, *(f"  {line}" for line in paragraph.lines)]
+        if self.next_step:
+            lines += ["", f"Next step: {self.next_step}"]
+        return "\n".join(lines)
+
+
+def explain(records: Sequence[Record]) -> Explanation:
+    """What the records of one exchange (from `Log.show`, in order) say: who sent what where, what decided, how it ended.
+
+    A section that was pruned, or a field that was not recorded, is left out and not guessed. Raises `ValueError` for none.
+    """
+    if not records:
+        raise ValueError("an exchange without records cannot be explained")
+    intent, refusal, outcome = (_last(records, kind) for kind in ("intent", "refusal", "outcome"))
+    request = intent or refusal
+    paragraphs = []
+    if request:
+        paragraphs += [_request(request), _decision(request), _content(request)]
+    if refusal:
+        paragraphs.append(_refusal(refusal))
+    if outcome:
+        paragraphs.append(_outcome(outcome, request))
+    paragraphs.append(Paragraph("Records", tuple(f"{r.seq}  {r.time}  {r.kind}" for r in records)))
+    return Explanation(
+        exchange=records[0].exchange or "",
+        headline=_headline(intent, refusal, outcome),
+        paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph.lines),
+        next_step=_next_step(request, refusal, outcome),
+    )
+
+
+NEXT_STEPS: Mapping[str, str] = {
+    "agent": "The agent sent what the provider does not accept. Update the agent, or report this id to its maintainers.",
+    "instructions": "An instruction file led the agent here. Read the files named above.",
+    "guard": "The guard itself failed. Run `localguard doctor`, then `localguard support-bundle`.",
+    "policy": "Ask whoever owns the policy, or choose another model or endpoint with `localguard route show`.",
+    "redaction": "See what was found with `localguard explain`; a false alarm can be allowed with `localguard allow add`.",
+    "budget": "See `localguard budget show`; the owner of the budget can raise it.",
+    "network": "The endpoint could not be reached. Check the connection, then send again.",
+    "gateway": "A gateway between here and the model failed. Send again; if it stays, ask the endpoint's owner.",
+    "provider": "The provider failed. Send again; its status page may say more.",
+    "rate limit": "The provider limits the rate. Wait, or use another endpoint.",
+    "local model": "The local model server failed. See whether it runs and has the model loaded: `localguard endpoint probe`.",
+    "tool": "A tool of the agent failed. Its own output says more.",
+}
+"""Origin of a failure to what a person can do about it."""
+
+
+def _last(records: Sequence[Record], kind: str) -> Record | None:
+    return next((r for r in reversed(records) if r.kind == kind), None)
+
+
+def _headline(intent: Record | None, refusal: Record | None, outcome: Record | None) -> str:
+    if refusal:
+        m = refusal.metadata or {}
+        return f"refused by the guard ({m.get('code', 'reason pruned')}). {_went(intent)}"
+    if outcome is None:
+        return "under way, or the guard died before it ended." if intent else "only side records are left."
+    m = outcome.metadata or {}
+    match m.get("state"):
+        case "completed":
+            return f"answered with status {m.get('status')}."
+        case "failed":
+            return f"failed with status {m.get('status')}; the origin is the {m.get('origin') or 'unknown'}."
+        case "cut":
+            return f"broken off before the reply was whole; the origin is the {m.get('origin') or 'unknown'}."
+        case "cancelled":
+            return "given up by the agent before the reply was whole."
+        case "unknown":
+            return "unknown end: the guard stopped before the outcome was recorded. The request may have reached the provider."
+    return "ended; its details were pruned."
+
+
+def _went(intent: Record | None) -> str:
+    if intent is None:
+        return "Nothing of it was sent."
+    return "An intent was recorded before, so part of it may have been sent."
+
+
+def _request(record: Record) -> Paragraph:
+    m, local = record.metadata or {}, record.local or {}
+    agent = _join(m.get("agent"), m.get("agent_version"))
+    peer = local.get("peer") or {}
+    return Paragraph(
+        "Request",
+        _lines(
+            ("agent", agent),
+            ("process", _join(peer.get("name"), peer.get("pid") and f"(pid {peer['pid']})")),
+            ("workspace", _join(local.get("workspace") or m.get("workspace") or "unattributed", _attributed(m))),
+            ("sensitivity", m.get("sensitivity")),
+            ("repository", local.get("repository")),
+            ("branch", _join(local.get("branch"), _at(local.get("commit")))),
+            ("task", m.get("task")),
+            (
+                "endpoint",
+                _join(m.get("endpoint"), m.get("endpoint_class") and f"({m['endpoint_class']}, {m.get('provider')})"),
+            ),
+            ("call", _join(m.get("method"), m.get("route"))),
+            ("model", m.get("model")),
+            ("credential", _join(m.get("credential"), m.get("identity") and f"({m['identity']})")),
+            ("cost bucket", m.get("cost_bucket")),
+            ("tools", _list(m.get("tools"))),
+            ("instructions", _instructions(local.get("instructions"))),
+            ("attachments", _counts(m.get("attachments"))),
+        ),
+    )
+
+
+def _decision(record: Record) -> Paragraph:
+    m = record.metadata or {}
+    places = {rule["id"]: f"{rule['file']}:{rule['line']}" for rule in (record.local or {}).get("rules") or ()}
+    lines = []
+    if m.get("effect"):
+        lines.append(f"Policy says {m['effect']}.")
+    for rule in m.get("rules") or ():
+        reason = f": {rule['reason']}" if rule.get("reason") else "."
+        lines.append(
+            f"Rule {rule['id']} ({rule['layer']} layer, {places.get(rule['id'], 'file not recorded')}){reason}"
+        )
+    obligations = m.get("obligations") or {}
+    if obligations:
+        lines.append("Obligations: " + ", ".join(f"{name} {what}" for name, what in sorted(obligations.items())) + ".")
+    return Paragraph("Decision", tuple(lines))
+
+
+def _content(record: Record) -> Paragraph:
+    m = record.metadata or {}
+    lines = []
+    coverage = m.get("coverage")
+    if coverage:
+        lines.append(
+            f"Scanned {_number(coverage['leaves'], 'text leaf', 'text leaves')} ({coverage['bytes']} bytes); "
+            f"{coverage['opaque']} opaque."
+        )
+    if record.findings is None:
+        lines.append("The findings were pruned.")
+    else:
+        lines.append(
+            f"{_number(len(record.findings), 'finding', 'findings')}." if record.findings else "Nothing was found."
+        )
+        for finding in record.findings[:_SHOWN]:
+            times = f", {finding['count']} times" if finding.get("count", 1) > 1 else ""
+            exposed = "; it had been sent in clear before: rotate it" if finding.get("exposed") else ""
+            lines.append(
+                f"{finding.get('type')} ({finding.get('class')}, rule {finding.get('rule')}) in {finding.get('place')}{times}: "
+                f"{finding.get('action')}{exposed}"
+            )
+        if len(record.findings) > _SHOWN:
+            lines.append(f"and {len(record.findings) - _SHOWN} more")
+    return Paragraph("Content", tuple(lines))
+
+
+def _refusal(record: Record) -> Paragraph:
+    m = record.metadata or {}
+    return Paragraph(
+        "Refusal",
+        _lines(
+            ("status", m.get("status")),
+            ("code", m.get("code")),
+            ("origin", m.get("origin")),
+            ("reason", m.get("reason")),
+        ),
+    )
+
+
+def _outcome(record: Record, request: Record | None) -> Paragraph:
+    m, local = record.metadata or {}, record.local or {}
+    asked = ((request and request.metadata) or {}).get("model")
+    served = m.get("model")
+    lines = _lines(
+        ("state", m.get("state")),
+        ("status", m.get("status")),
+        ("origin of the failure", m.get("origin")),
+        ("error", m.get("error")),
+        ("model served", f"{served} (asked for {asked})" if served and asked and served != asked else served),
+        ("first byte", _milliseconds(m.get("first_byte_ms"))),
+        ("total", _milliseconds(m.get("total_ms"))),
+        ("tokens", _counts(m.get("usage"))),
+        ("cost", m.get("cost_usd") and f"{m['cost_usd']} USD ({m.get('price_source')})"),
+        ("tool calls", _counts(m.get("tool_calls"))),
+        ("commands", _list([entry["command"] for entry in local.get("commands") or ()])),
+        ("files", _list([entry["path"] for entry in local.get("files") or ()])),
+        ("restored", _counts(m.get("restored"))),
+        ("withheld", m.get("withheld") or None),
+    )
+    withheld = tuple(
+        f"left as a placeholder: {entry.get('type')} in {entry.get('place')}: {entry.get('reason')}"
+        for entry in record.findings or ()
+    )
+    unknown = m.get("unknown_placeholders")
+    stale = (
+        (f"{_number(unknown, 'placeholder', 'placeholders')} of an earlier run could not be restored.",)
+        if unknown
+        else ()
+    )
+    return Paragraph("Outcome", lines + withheld + stale)
+
+
+def _next_step(request: Record | None, refusal: Record | None, outcome: Record | None) -> str | None:
+    if refusal and refusal.metadata:
+        return refusal.metadata.get("next_step")
+    m = (outcome and outcome.metadata) or {}
+    if m.get("state") == "unknown":
+        return "Look whether the agent got its answer, and send again if it did not."
+    advice = NEXT_STEPS.get(m.get("origin") or "")
+    support = ((request and request.metadata) or {}).get("support")
+    return f"{advice} {support} supports this endpoint." if advice and support else advice
+
+
+def _lines(*facts: tuple[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{name}: {value}" for name, value in facts if value not in (None, "", [], {}))
+
+
+def _join(*parts: Any) -> str:
+    return " ".join(str(part) for part in parts if part)
+
+
+def _at(commit: Any) -> str | None:
+    return f"at {commit[:12]}" if commit else None
+
+
+def _attributed(metadata: Mapping[str, Any]) -> str | None:
+    how = {"token": "(by its token)", "header": "(by its header)", "peer": "(by the calling process)"}
+    return how.get(metadata.get("attribution", ""))
+
+
+def _instructions(files: Sequence[Mapping[str, Any]] | None) -> str | None:
+    changed = {False: " (not as on disk)"}
+    return ", ".join(f"{file['name']}{changed.get(file.get('matches_disk', True), '')}" for file in files or ()) or None
+
+
+def _list(values: Sequence[Any] | None) -> str | None:
+    if not values:
+        return None
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(map(str, values[:_SHOWN])) + more
+
+
+def _counts(counts: Mapping[str, Any] | None) -> str | None:
+    return ", ".join(f"{name} {count}" for name, count in sorted((counts or {}).items())) or None
+
+
+def _milliseconds(value: Any) -> str | None:
+    return None if value is None else f"{value} ms"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+_SHOWN = 20
