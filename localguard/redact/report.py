@@ -1,0 +1,40 @@
+"""What restoring did: counts and types for the exchange's record, never a value."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from localguard.errors import LocalguardError
+
+
+class UnknownPlaceholder(LocalguardError):
+    """A file edit holds an own placeholder whose value this process does not know (it was restarted in between).
+
+    The reply must end with an error rather than write a placeholder into a file. Attribute `placeholder` names it.
+    """
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(
+            f"the reply would write {placeholder} into a file, but its value is not known any more; "
+            "let the agent read the file again, then repeat the request"
+        )
+        self.placeholder = placeholder
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A known placeholder that was not restored: where it stood and why, in words."""
+
+    type: str
+    data_class: str
+    place: str  # "url", "markdown destination", "html attribute", or "<tool>.<argument>"
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Collected by the restorers of one reply. `near_misses` counts text in file edits that only resembles a placeholder."""
+
+    restored: Counter[str] = field(default_factory=Counter)  # by type
+    withheld: list[Withheld] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)  # own placeholders, in order, whose value is not known
+    near_misses: int = 0

@@ -1,0 +1,264 @@
+"""The values of one workspace and their placeholders, in memory only."""
+
+import itertools
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from localguard.errors import LocalguardError
+from localguard.redact import placeholder as placeholders
+from localguard.redact.sweep import Pattern, Sweep, occurrences
+
+MAX_VALUES = 200_000
+MAX_BYTES = 64 * 1024 * 1024
+_ENTRY_OVERHEAD = 400  # bytes of a dictionary slot, an entry and its strings, beside the value itself; measured
+_MAX_CORES = 100_000
+
+_ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
+_LETTER_RUN = re.compile(r"[A-Za-z0-9]{16,}")
+
+
+class TagCollision(LocalguardError):
+    """Two values of this workspace have the same 60 bit tag: one placeholder cannot stand for both. Refuse the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A value that this process knows. `repr` does not show the value."""
+
+    value: str = field(repr=False)
+    type: str
+    data_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a known value stands in a text: byte offsets, half open, and the placeholder of exactly that slice."""
+
+    start: int
+    end: int
+    placeholder: str
+    type: str
+    data_class: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    known: Known
+    placeholder: str
+    swept: bool
+
+
+class Vault:
+    """Values and placeholders of one workspace: one value, one type, one placeholder.
+
+    Thread-safe: every method may be called from the loop and from worker threads. Values never appear in `repr`, in
+    exceptions or on disk. Bounded by `MAX_VALUES` and `MAX_BYTES`; what was used longest ago is forgotten first, and its
+    placeholder is then own but unknown until its value comes by again.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._lock = threading.RLock()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._bytes = 0
+        self._sweep = Sweep()
+        self._cores: list[bytes] = []
+        self._cores_forgotten = 0
+
+    def __repr__(self) -> str:
+        return f"<Vault of {len(self._entries)} values>"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with every distinctive value learnt."""
+        return self._cores_forgotten + len(self._cores)
+
+    @property
+    def unswept(self) -> int:
+        """How many patterns were given up because more are known than a sweep can hold; 0 but in extremes."""
+        return self._sweep.dropped
+
+    def placeholder_for(self, value: str, type: str, *, data_class: str, distinctive: bool) -> str:
+        """Remember `value` and return its placeholder.
+
+        The type and class under which a value was first known stay; `distinctive` is taken from whoever says so first.
+        Raises `TagCollision`, and `TypeInvalid` if `type` cannot stand in a placeholder.
+        """
+        tag = placeholders.value_tag(self._key, value)
+        with self._lock:
+            entry = self._entries.get(tag)
+            if entry is None:
+                known = Known(value, type, data_class)
+                entry = _Entry(known, placeholders.assemble(self._key, tag, type), swept=False)
+                self._entries[tag] = entry
+                self._bytes += _weight(value)
+                self._forget_oldest()
+            elif entry.known.value != value:
+                raise TagCollision("two values have the same placeholder; rotate the workspace key or remove one of them")
+            else:
+                self._entries.move_to_end(tag)
+            if distinctive and not entry.swept:
+                entry.swept = True
+                self._start_sweeping(entry.known)
+            return entry.placeholder
+
+    def add_known(
+        self, value: str, type: str, *, data_class: str = "secret", distinctive: bool | None = None
+    ) -> str | None:
+        """Remember a value that was not found in a text but seen in a credential's position; return its placeholder.
+
+        Without `distinctive` the value is judged by `looks_distinctive`, and one that is not (a dummy key such as
+        `ollama`) is not remembered: None.
+        """
+        if distinctive is None:
+            distinctive = looks_distinctive(value)
+            if not distinctive:
+                return None
+        return self.placeholder_for(value, type, data_class=data_class, distinctive=distinctive)
+
+    def resolve(self, placeholder: str) -> Known | None:
+        """Return what `placeholder`, an own one, stands for; None if it is no own one or its value is not known.
+
+        It is looked up by the part of its tag that stands for the value: the type may have been another before a restart.
+        """
+        with self._lock:
+            tag = placeholders.value_tag_of(placeholder)
+            entry = self._entries.get(tag)
+            if entry is None or not (entry.placeholder == placeholder or placeholders.verify(self._key, placeholder)):
+                return None
+            self._entries.move_to_end(tag)
+            return entry.known
+
+    def is_own(self, placeholder: str) -> bool:
+        """Say whether the check of `placeholder` verifies, whether or not its value is known."""
+        entry = self._entries.get(placeholders.value_tag_of(placeholder))
+        if entry is not None and entry.placeholder == placeholder:
+            return True
+        return placeholders.verify(self._key, placeholder)
+
+    def own_spans(self, text: bytes) -> list[tuple[int, int]]:
+        """Return (start, end), byte offsets, of each own placeholder in `text`, sorted, not overlapping."""
+        return list(placeholders.find_bytes(text, self.is_own))
+
+    def tags_starting(self, prefix: str) -> bool:
+        """Say whether some known value's tag begins with `prefix` (1 to 12 characters); linear in the values known."""
+        with self._lock:
+            return any(tag.startswith(prefix) for tag in self._entries)
+
+    def cores_since(self, generation: int) -> tuple[bytes, ...]:
+        """Return, for each distinctive value learnt after `generation`, bytes without which it cannot occur in a text.
+
+        A text that was clean at `generation` and holds none of them, in plain or JSON-escaped spelling, is clean now.
+        An empty byte string (in every text) stands for what cannot be told: then sweep again.
+        """
+        with self._lock:
+            first = generation - self._cores_forgotten
+            if first < 0:
+                return (b"",)
+            return tuple(self._cores[first:])
+
+    def sweep(self, text: bytes) -> list[Span]:
+        """Return where distinctive known values stand in `text` at token boundaries, sorted, not overlapping.
+
+        Own placeholders are not looked into, and count as boundaries. Values that overlap each other become one span,
+        whose value is the union. Raises `TagCollision`.
+        """
+        with self._lock:
+            levels = self._sweep.levels
+        if not levels:
+            return []
+        edges = [0, *itertools.chain.from_iterable(self.own_spans(text)), len(text)]
+        hits: list[tuple[int, int, Pattern]] = []
+        for level in levels:
+            for low, high in _pairs(edges):
+                if low < high:
+                    hits.extend(occurrences(level, text, low, high))
+        if not hits:
+            return []
+        hits.sort(key=lambda hit: (hit[0], -hit[1]))
+        spans: list[Span] = []
+        start, end, pattern = hits[0]
+        for other_start, other_end, other in [*hits[1:], (len(text) + 1, 0, hits[0][2])]:
+            if other_start < end:
+                end = max(end, other_end)
+                continue
+            value = text[start:end].decode("utf-8", "surrogatepass")
+            own = self.placeholder_for(value, pattern.type, data_class=pattern.data_class, distinctive=True)
+            spans.append(Span(start, end, own, pattern.type, pattern.data_class))
+            start, end, pattern = other_start, other_end, other
+        return spans
+
+    def _start_sweeping(self, known: Known) -> None:
+        plain, escaped, unescaped = spellings(known.value)
+        added = [self._sweep.add(Pattern(text, known.type, known.data_class)) for text in (plain, *escaped)]
+        if any(added):
+            self._cores.append(core_of(plain))
+        if unescaped is not None and self._sweep.add(Pattern(unescaped, known.type, known.data_class)):
+            self._cores.append(core_of(unescaped))
+        if len(self._cores) > _MAX_CORES:
+            self._cores_forgotten += len(self._cores) // 2
+            del self._cores[: len(self._cores) // 2]
+
+    def _forget_oldest(self) -> None:
+        while len(self._entries) > 1 and (len(self._entries) > MAX_VALUES or self._bytes > MAX_BYTES):
+            _, entry = self._entries.popitem(last=False)
+            self._bytes -= _weight(entry.known.value)
+
+
+def spellings(value: str) -> tuple[bytes, tuple[bytes, ...], bytes | None]:
+    r"""Return the plain spelling of `value`, those that JSON text has for it, and what it is if it is itself JSON text.
+
+    JSON in JSON counts twice: a tool result often is a JSON text that holds another one. A value that holds `\n` as two
+    characters was most likely found in JSON text; in a file it stands with a line break. Each spelling that differs is
+    swept as a value of its own, so that a placeholder always stands for exactly the bytes that it replaced.
+    """
+    plain = value.encode("utf-8", "surrogatepass")
+    escaped: dict[bytes, None] = {}
+    for ascii_only in (False, True):
+        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+        for text in (once, twice):
+            escaped[text.encode("utf-8", "surrogatepass")] = None
+    escaped.pop(plain, None)
+    unescaped: bytes | None = None
+    if "\\" in value:
+        try:
+            unescaped = json.loads(f'"{value}"').encode("utf-8", "surrogatepass")
+        except ValueError:
+            unescaped = None
+    return plain, tuple(escaped), unescaped
+
+
+def core_of(text: bytes) -> bytes:
+    r"""Return the longest run of `[A-Za-z0-9]` in `text`: it stands in every spelling of it; empty if there is none.
+
+    What follows a backslash is left out, since an escape's letter (`\n`, `\u00e9`) is not there in other spellings.
+    """
+    runs = _ALNUM_RUN.findall(re.sub(rb"\\u[0-9A-Fa-f]{4}|\\.", b" ", text, flags=re.DOTALL))
+    return max(runs, key=len, default=b"")
+
+
+def looks_distinctive(value: str) -> bool:
+    """Say whether `value` may be swept everywhere by its looks alone: no word, no dummy key, nothing short.
+
+    At least 8 characters of two of lower case, upper case and digits, or an unbroken run of 16.
+    """
+    if len(value) < 8:
+        return False
+    kinds = (any(map(str.islower, value)), any(map(str.isupper, value)), any(map(str.isdigit, value)))
+    return sum(kinds) >= 2 or _LETTER_RUN.search(value) is not None
+
+
+def _pairs(edges: list[int]) -> Iterable[tuple[int, int]]:
+    return zip(edges[::2], edges[1::2], strict=True)
+
+
+def _weight(value: str) -> int:
+    return 4 * len(value) + _ENTRY_OVERHEAD if not value.isascii() else len(value) + _ENTRY_OVERHEAD
