@@ -87,6 +87,8 @@ class Peer:
     cwd: Path | None
     name: str
     """Name of the program, lower case, without `.exe`."""
+    title: str = ""
+    """The short name that the process gave itself (`comm`), lower case: `claude`, `sshd-session`."""
     script: str | None = None
     """What an interpreter (node, python) runs: the first argument that is no option. Other arguments are not kept."""
     ancestors: tuple[Ancestor, ...] = ()
@@ -95,7 +97,7 @@ class Peer:
     @property
     def is_relay(self) -> bool:
         """Whether this process passes on connections of others and must not attribute them."""
-        return self.name in RELAYS
+        return self.name in RELAYS or self.title in RELAYS
 
 
 class PeerFinder:
@@ -258,11 +260,21 @@ def _describe(pid: int, uid: int) -> Peer:
     ancestors: list[Ancestor] = []
     parent = _parent(pid)
     while parent > 1 and len(ancestors) < _MAX_ANCESTORS and _owner(parent) == uid:
-        name = program_name(_readlink(f"/proc/{parent}/exe"), _comm(parent))
+        name = program_name(_readlink(f"/proc/{parent}/exe"), short_name(parent))
         ancestors.append(Ancestor(parent, name, _cwd(parent)))
         parent = _parent(parent)
-    name = program_name(exe, _comm(pid))
-    return Peer(pid, uid, True, exe, _cwd(pid), name, script_of(arguments), tuple(ancestors))
+    title = short_name(pid)
+    return Peer(
+        pid=pid,
+        uid=uid,
+        same_user=True,
+        exe=exe,
+        cwd=_cwd(pid),
+        name=program_name(exe, title),
+        title=title.lower(),
+        script=script_of(arguments),
+        ancestors=tuple(ancestors),
+    )
 
 
 def program_name(exe: str | None, comm: str) -> str:
@@ -298,7 +310,8 @@ def _arguments(pid: int) -> tuple[str, ...]:
     return tuple(part.decode("utf-8", "replace") for part in raw.split(b"\0")[:8])
 
 
-def _comm(pid: int) -> str:
+def short_name(pid: int) -> str:
+    """Return the name that a process gave itself (Linux), empty where it is gone."""
     try:
         return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
     except OSError:
@@ -385,6 +398,7 @@ def _describe_by_psutil(process: "psutil.Process", own_user: str) -> Peer:
         exe=exe or None,
         cwd=Path(place) if place else None,
         name=program_name(exe, attempt(process.name, "")),
+        title=program_name(None, attempt(process.name, "")),
         script=script_of(tuple(attempt(process.cmdline, none)[:8])),
         ancestors=tuple(ancestors),
     )

@@ -7,28 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, Literal
 
 
 class _Ordered(StrEnum):
     """A closed list of words, ordered as written: the first is the smallest."""
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Place in the order, 0 for the smallest."""
         return list(type(self)).index(self)
 
     def __lt__(self, other: str) -> bool:
-        return self.rank < type(self)(other).rank
+        return self.rank < _rank(self, other)
 
     def __le__(self, other: str) -> bool:
-        return self.rank <= type(self)(other).rank
+        return self.rank <= _rank(self, other)
 
     def __gt__(self, other: str) -> bool:
-        return self.rank > type(self)(other).rank
+        return self.rank > _rank(self, other)
 
     def __ge__(self, other: str) -> bool:
-        return self.rank >= type(self)(other).rank
+        return self.rank >= _rank(self, other)
+
+
+def _rank(one: _Ordered, other: str) -> int:
+    """Return the rank of another word of the same list; any other word is a ValueError, a member of another list too."""
+    return (other if isinstance(other, type(one)) else type(one)(other)).rank
 
 
 class EndpointClass(StrEnum):

@@ -1,0 +1,177 @@
+"""The policy file's schema (design section 6), strict: an unknown field or a wrong type is an error.
+
+Only shapes and words are checked here; what needs more than one value is checked in `policy_parser`.
+"""
+
+import math
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+_PLAIN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_PLAIN)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_PLAIN)]
+Prose = Annotated[str, StringConstraints(max_length=2000)]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=_PLAIN)]
+Globs = Annotated[list[Glob], Field(min_length=1, max_length=1000)]
+"""Never empty: a deny rule with an empty list would match nothing and protect nothing."""
+
+EndpointName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*$")]
+HeaderName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+Credential = Annotated[str, StringConstraints(pattern=r"^(?:client|keyring:[A-Za-z0-9][A-Za-z0-9._-]{0,63})$")]
+
+Class = Literal["local", "enterprise", "hosted", "experimental"]
+SensitivityWord = Literal["public", "internal", "sensitive", "restricted"]
+EffectWord = Literal["allow", "deny", "ask"]
+ObligationWord = Literal["allow", "redact", "block"]
+Kind = Literal["openai", "azure-openai", "foundry", "anthropic", "lmstudio", "ollama", "gemini", "openai-compatible"]
+Identity = Literal["personal", "team", "service"]
+
+
+def _money(value: Any) -> Any:
+    """Numbers arrive as int or, unrounded, as Decimal; nothing else is money."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not a number"
+    return value
+
+
+Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, le=10**9, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class EndpointTable(_Table):
+    """`[[endpoints]]`."""
+
+    name: EndpointName
+    kind: Kind
+    base_url: Text | None = None
+    class_: Class | None = Field(default=None, alias="class")
+    credential: Credential = "client"
+    identity: Identity | None = None
+    support: Text | None = None
+    auth_headers: Annotated[list[HeaderName], Field(max_length=20)] = []
+    region: Text | None = None
+    retention: Text | None = None
+    contract: Text | None = None
+    ca_file: Text | None = None
+    allow_http: bool = False
+
+
+class MatchTable(_Table):
+    """`match` of a workspace: alternatives."""
+
+    remotes: Globs | None = None
+    paths: Globs | None = None
+
+
+class WorkspaceTable(_Table):
+    """`[[workspaces]]`."""
+
+    name: Name
+    match: MatchTable
+    sensitivity: SensitivityWord = "internal"
+    cost_bucket: Name | None = None
+    tasks: dict[Glob, Name] = {}
+
+
+class WhenTable(_Table):
+    """`when` of a rule: all given fields must match."""
+
+    workspaces: Globs | None = None
+    sensitivity: Annotated[list[SensitivityWord], Field(min_length=1)] | None = None
+    tasks: Globs | None = None
+    endpoints: Globs | None = None
+    classes: Annotated[list[Class], Field(min_length=1)] | None = None
+    models: Globs | None = None
+    identities: Annotated[list[Identity], Field(min_length=1)] | None = None
+    agents: Globs | None = None
+    tools: Globs | None = None
+    findings: Globs | None = None
+    attachments: Globs | None = None
+
+
+class RedactTable(_Table):
+    """`redact` of a rule: its obligations."""
+
+    secret: ObligationWord | None = None
+    pii: ObligationWord | None = None
+    custom: ObligationWord | None = None
+    attachments: ObligationWord | None = None
+
+
+class RuleTable(_Table):
+    """`[[rules]]`."""
+
+    id: Name
+    effect: EffectWord
+    when: WhenTable = WhenTable()
+    reason: Prose = ""
+    redact: RedactTable = RedactTable()
+
+
+class BudgetTable(_Table):
+    """`[[budgets]]`."""
+
+    bucket: Name
+    limit_usd: Money
+    period: Literal["day", "week", "month"]
+    on_exceed: Literal["warn", "ask", "deny"]
+
+
+class GivenTable(_Table):
+    """`given` of a policy test."""
+
+    workspace: Name | None = None
+    sensitivity: SensitivityWord | None = None
+    task: Name | None = None
+    endpoint: Name | None = None
+    class_: Class | None = Field(default=None, alias="class")
+    model: Name | None = None
+    identity: Identity | None = None
+    agent: Name | None = None
+    tools: list[Name] | None = None
+    findings: list[Name] | None = None
+    attachments: list[Name] | None = None
+
+
+class ExpectTable(_Table):
+    """`expect` of a policy test."""
+
+    effect: EffectWord
+    rule: Name | None = None
+
+
+class TestTable(_Table):
+    """`[[tests]]`."""
+
+    __test__ = False  # no test class of the project's own suite
+
+    given: GivenTable
+    expect: ExpectTable
+
+
+class ProxyTable(_Table):
+    """`[proxy]`."""
+
+    other_hosts: Literal["deny", "tunnel"] | None = None
+
+
+class PolicyFile(_Table):
+    """The whole file."""
+
+    version: Literal[1]
+    extends: Literal["builtin:solo"] | None = None
+    default: Literal["allow", "deny", "ask"] | None = None
+    endpoints: list[EndpointTable] = []
+    workspaces: list[WorkspaceTable] = []
+    rules: list[RuleTable] = []
+    budgets: list[BudgetTable] = []
+    tests: list[TestTable] = []
+    proxy: ProxyTable = ProxyTable()
