@@ -1,5 +1,6 @@
 """What happened to one exchange and why, in plain words, from its records alone. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,12 @@ class Explanation:
             lines += ["", paragraph.title, *(f"  {line}" for line in paragraph.lines)]
         if self.next_step:
             lines += ["", f"Next step: {self.next_step}"]
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
+
+
+def printable(line: str) -> str:
+    """``line`` with control and direction characters as escapes: a recorded command may not steer the terminal."""
+    return _UNPRINTABLE.sub(lambda match: match.group().encode("unicode_escape").decode(), line)
 
 
 def explain(records: Sequence[Record]) -> Explanation:
@@ -64,7 +70,7 @@ NEXT_STEPS: Mapping[str, str] = {
     "instructions": "An instruction file led the agent here. Read the files named above.",
     "guard": "The guard itself failed. Run `localguard doctor`, then `localguard support-bundle`.",
     "policy": "Ask whoever owns the policy, or choose another model or endpoint with `localguard route show`.",
-    "redaction": "See what was found with `localguard explain`; a false alarm can be allowed with `localguard allow add`.",
+    "redaction": "See the findings above; a false alarm can be allowed with `localguard allow add`.",
     "budget": "See `localguard budget show`; the owner of the budget can raise it.",
     "network": "The endpoint could not be reached. Check the connection, then send again.",
     "gateway": "A gateway between here and the model failed. Send again; if it stays, ask the endpoint's owner.",
@@ -279,3 +285,4 @@ def _number(count: int, one: str, many: str) -> str:
 
 
 _SHOWN = 20
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -276,7 +276,7 @@ class Store:
                 self._connect(create=False)
             receipts = self._write(batch)
             if self._files != self._identity():
-                raise LogUnavailable(f"The audit log ({self._path.name}) was moved, replaced or deleted. Put it back.")
+                raise LogUnavailable(_MOVED)
         except Exception as error:
             failure = error if isinstance(error, LogUnavailable) else unavailable(error, self._path)
             self._failure = failure
@@ -336,7 +336,10 @@ class Store:
 
     def _identity(self) -> tuple[int, ...]:
         """Device and inode of the database and its WAL: a deleted file would still take writes that nobody can find again."""
-        facts = [self._path.stat(), self._path.with_name(self._path.name + "-wal").stat()]
+        try:
+            facts = [self._path.stat(), self._path.with_name(self._path.name + "-wal").stat()]
+        except FileNotFoundError:
+            raise LogUnavailable(_MOVED) from None
         return tuple(number for fact in facts for number in (fact.st_dev, fact.st_ino))
 
     def _close_open_exchanges(self) -> None:
@@ -388,4 +391,5 @@ def _failed(pending: _Pending, error: LogUnavailable) -> "Future[Receipt]":
     return pending.future
 
 
+_MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."
 _INSERT = f"INSERT INTO records VALUES ({', '.join('?' * 15)})"  # noqa: S608  only placeholders
