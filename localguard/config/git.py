@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from localguard.config.home import without_waiting
+
 _MAX_FILE = 1 << 20
 """Bytes read of any one file; a larger `packed-refs` is read line by line up to `_MAX_PACKED`."""
 _MAX_PACKED = 64 << 20
@@ -214,12 +216,8 @@ def _canonical(host: str, segments: list[str]) -> tuple[str, list[str]]:
 def _read(path: Path) -> str:
     """Return a small text file; empty when it is missing, unreadable, not regular or too large."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with open(path, "rb", opener=without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+            data = file.read(_MAX_FILE + 1)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            data = file.read(_MAX_FILE + 1)
-        except OSError:
-            return ""
-    return data.decode("utf-8", "replace") if len(data) <= _MAX_FILE else ""
+    return data.decode("utf-8", "replace") if data and len(data) <= _MAX_FILE else ""

@@ -119,6 +119,11 @@ def write_private(path: Path, data: bytes) -> None:
             os.close(directory)
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file for `open(…, opener=…)` so that a pipe in its place cannot hold the caller up."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
 @contextlib.contextmanager
 def exclusively(path: Path) -> Iterator[None]:
     """Hold an advisory lock on `path` (made if missing, mode 0600) against other processes and threads; waits for it."""

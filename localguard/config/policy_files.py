@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localguard.config.builtin import builtin_layer
-from localguard.config.home import Home
+from localguard.config.home import Home, without_waiting
 from localguard.config.policy_problems import PolicyInvalid, PolicyProblem
 from localguard.config.workspaces import REPOSITORY_FILE
 from localguard.policy.model import Effect, Layer, LayerName, Rule
@@ -53,18 +53,14 @@ def _read(path: Path) -> bytes:
         return PolicyInvalid([PolicyProblem(str(path), 1, "", message)])
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        with open(path, "rb", opener=without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise unusable("This is no regular file.")
+            data = file.read(_MAX_POLICY + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise unusable(f"The file cannot be opened ({error.strerror}).") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise unusable("This is no regular file.")
-        try:
-            data = file.read(_MAX_POLICY + 1)
-        except OSError as error:
-            raise unusable(f"The file cannot be read ({error.strerror}).") from None
+        raise unusable(f"The file cannot be read ({error.strerror}).") from None
     if len(data) > _MAX_POLICY:
         raise unusable("The file is larger than 1 MiB, which no policy needs.")
     return data

@@ -42,6 +42,11 @@ def _money(value: Any) -> Any:
 Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, le=10**9, allow_inf_nan=False)]
 
 
+def _whole(value: Any) -> Any:
+    """`1.0` and `true` equal 1 in Python, and are no version."""
+    return value if type(value) is int else None
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
@@ -166,7 +171,7 @@ class ProxyTable(_Table):
 class PolicyFile(_Table):
     """The whole file."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_whole)]
     extends: Literal["builtin:solo"] | None = None
     default: Literal["allow", "deny", "ask"] | None = None
     endpoints: list[EndpointTable] = []
