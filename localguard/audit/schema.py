@@ -4,6 +4,9 @@
     open_exchanges  those that have an intent and neither outcome nor refusal yet, so that recovery need not search
 
 `open_exchanges` is derived from `records` and kept in the same transactions; verification does not rely on it.
+
+No code of the guard's process may open the database file by itself (to copy it, say): closing such a descriptor drops the
+POSIX locks that SQLite holds on it. Read through `connect_reader`.
 """
 
 import contextlib

@@ -281,8 +281,8 @@ class Store:
             failure = error if isinstance(error, LogUnavailable) else unavailable(error, self._path)
             self._failure = failure
             self._disconnect()
-            for pending in batch:
-                pending.future.set_exception(failure)
+            for pending in batch:  # each its own: an exception that is raised in several threads grows their tracebacks
+                pending.future.set_exception(type(failure)(str(failure)))
             return False
         self._failure = None
         for pending, receipt in zip(batch, receipts, strict=True):
