@@ -1,0 +1,128 @@
+"""What a workspace remembers between requests, in memory only: values, findings by text, redacted history items.
+
+Everything here is a cache of something that can be made again from the bytes of a request, the values themselves
+aside. Texts are kept by keyed digest, so that an agent's history costs its new part on every turn.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from localguard.detect.finding import Finding
+from localguard.redact.vault import Vault
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Bounded(Generic[Key, Value]):
+    """A dictionary that forgets what was used least recently beyond `limit` units of weight."""
+
+    def __init__(self, limit: int) -> None:
+        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._limit = limit
+        self._weight = 0
+
+    def get(self, key: Key) -> Value | None:
+        """The value, which then counts as used."""
+        found = self._entries.get(key)
+        if found is None:
+            return None
+        self._entries.move_to_end(key)
+        return found[0]
+
+    def put(self, key: Key, value: Value, weight: int = 1) -> None:
+        """Keep `value`; what is over the limit is forgotten, oldest use first."""
+        old = self._entries.pop(key, None)
+        self._weight += weight - (old[1] if old else 0)
+        self._entries[key] = (value, weight)
+        while self._weight > self._limit and len(self._entries) > 1:
+            _, (_, dropped) = self._entries.popitem(last=False)
+            self._weight -= dropped
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Replaced(NamedTuple):
+    """Values of one kind that were replaced at one place: for the log, without the value.
+
+    `fingerprint` is keyed; `sweep` says that the value was known from elsewhere and not found here.
+    """
+
+    type: str
+    data_class: str
+    rule: str
+    location: str
+    fingerprint: str
+    sweep: bool
+
+
+@dataclass(slots=True)
+class Output:
+    """A history item as it goes upstream under one set of actions."""
+
+    generation: int
+    redacted: bytes | None
+    """None: the item's own bytes, unchanged."""
+    replaced: tuple[Replaced, ...]
+
+
+@dataclass(slots=True)
+class Item:
+    """What is known of one history item (or other member) of a body, by the digest of its bytes."""
+
+    findings: tuple[tuple[int, tuple[Finding, ...]], ...]
+    """Index of a boundary text within the item, and what was found in it. Texts without findings are left out."""
+    types: frozenset[str]
+    """Types and classes found: policy decides on them."""
+    plain: bool
+    """Every value in the decoded texts stands with the same letters and digits in the raw bytes."""
+    leaves: int
+    opaque: int
+    tools: tuple[str, ...]
+    attachments: frozenset[str]
+    instructions: tuple[tuple[str, str], ...]
+    outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)
+    sent: bool = False
+
+
+class Restored(NamedTuple):
+    """A value that a reply had its placeholder turned back into, with what the vault calls it."""
+
+    value: str
+    type: str
+    data_class: str
+
+
+class WorkspaceMemory:
+    """All that one workspace remembers. One instance per workspace; not shared between workspaces (peers 14).
+
+    `fingerprint` makes the log's keyed fingerprint of a value; it uses another key than the placeholders.
+    """
+
+    def __init__(self, vault: Vault, fingerprint: Callable[[str], str]) -> None:
+        self.vault = vault
+        self.fingerprint = fingerprint
+        self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(100_000)
+        self.items: Bounded[bytes, Item] = Bounded(24 * 1024 * 1024)
+        self.clean: Bounded[str, bool] = Bounded(20_000)
+        self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
+        self.responses: Bounded[str, bool] = Bounded(10_000)
+        self.signatures: Bounded[bytes, bool] = Bounded(10_000)
+        self._digest = hashlib.sha256(secrets.token_bytes(64))
+
+    def digest(self, *parts: bytes) -> bytes:
+        """32 bytes, keyed anew in every process. Parts are told apart by their lengths."""
+        made = self._digest.copy()
+        for part in parts[:-1]:
+            made.update(len(part).to_bytes(8))
+            made.update(part)
+        made.update(parts[-1])
+        return made.digest()

@@ -1,0 +1,109 @@
+"""Cutting a body into the pieces that are sent again on every turn, exactly.
+
+A turn's body is a few small members and some long arrays (`messages`, `input`, `tools`) whose items were nearly all in
+the turn before. A piece that was read before is recognised by the digest of its bytes and not parsed again. The cut is
+made by msgspec, which is lenient about duplicate keys, so it is only believed if putting the pieces together again
+gives the very bytes that came; else the whole body is one piece.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import orjson
+
+from localguard.wire.format import WireFormat
+from localguard.wire.table import ANYWHERE, Node
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_SEPARATORS = ((b",", b":"), (b", ", b": "))
+_MAX_KEY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a body that form one JSON text, with the place where they stand."""
+
+    raw: bytes
+    node: Node
+    where: str
+    """Path of the piece, e.g. `messages[12]`."""
+    member: str
+    """The top-level member it belongs to, or empty for a whole body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A body in order: structure bytes between pieces. `join` with the same pieces gives the body."""
+
+    between: Sequence[bytes]
+    """One more than there are pieces."""
+    pieces: Sequence[Piece]
+    members: dict[str, bytes]
+    """Raw top-level members, for reading `model`, `stream` and the like. Empty if the body is no object."""
+
+    def join(self, replacements: Sequence[bytes]) -> bytes:
+        """The body with each piece replaced by the bytes given for it."""
+        parts = [self.between[0]]
+        for piece, gap in zip(replacements, self.between[1:], strict=True):
+            parts.append(piece)
+            parts.append(gap)
+        return b"".join(parts)
+
+
+def split(body: bytes, format: WireFormat) -> Split:
+    """Cut `body`. Never raises: what is not valid JSON comes as one piece, whose parsing then fails."""
+    try:
+        members = {name: bytes(raw) for name, raw in _MEMBERS.decode(body).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Split([b"", b""], [Piece(body, format.request, "", "")], {})
+    for comma, colon in _SEPARATORS:
+        made = _cut(members, format, comma, colon)
+        if made is not None and made.join([piece.raw for piece in made.pieces]) == body:
+            return made
+    return Split([b"", b""], [Piece(body, format.request, "", "")], members)
+
+
+def _cut(members: dict[str, bytes], format: WireFormat, comma: bytes, colon: bytes) -> Split | None:
+    between: list[bytes] = []
+    pieces: list[Piece] = []
+    gap = b"{"
+    for position, (name, raw) in enumerate(members.items()):
+        if not _is_structural(name):
+            return None  # a key that may hold a value: the whole body is read
+        gap += (comma if position else b"") + orjson.dumps(name) + colon
+        node = format.request.child(name)
+        items = _items(raw, comma) if name in format.history else None
+        if items is None:
+            between.append(gap)
+            pieces.append(Piece(raw, node, name, name))
+            gap = b""
+            continue
+        gap += b"["
+        for index, item in enumerate(items):
+            between.append(gap + (comma if index else b""))
+            pieces.append(Piece(item, node.item(), f"{name}[{index}]", name))
+            gap = b""
+        gap += b"]"
+    between.append(gap + b"}")
+    return Split(between, pieces, members)
+
+
+def _items(raw: bytes, comma: bytes) -> list[bytes] | None:
+    if raw[:1] != b"[" or len(raw) < 3:
+        return None
+    try:
+        items = [bytes(item) for item in _ITEMS.decode(raw)]
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return items if items and sum(map(len, items)) + len(comma) * (len(items) - 1) + 2 == len(raw) else None
+
+
+def _is_structural(name: str) -> bool:
+    return len(name) <= _MAX_KEY and name.isascii() and name.replace("_", "").replace("-", "").isalpha()
+
+
+def node_key(piece: Piece) -> bytes:
+    """What tells two places apart when their bytes are the same."""
+    return piece.member.encode() + (b"*" if piece.node is ANYWHERE else b"")

@@ -1,0 +1,257 @@
+"""The texts of a body: where each stands, what of it is scanned, and how a replacement gets back into the bytes.
+
+A *boundary text* is a leaf as the agent sees it: one decoded string of the body, one decoded string inside a tool
+call's JSON arguments, one header value. Placeholders stand for exact slices of boundary texts, so that turning them
+back gives exactly those slices. A JSON text inside a boundary text is looked into for detection only.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from localguard.detect.finding import Finding
+from localguard.wire.json_edit import Document, Edit, JsonInvalid, Leaf, LeafKind, PathLink, lift, parse, path_text
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Node, Place
+
+_STRUCTURAL = re.compile(r"[A-Za-z_][A-Za-z_-]{0,31}")
+MAX_NESTING = 6
+"""JSON texts inside JSON texts that are looked into; deeper ones are scanned as plain text."""
+_NUMBER_DIGITS = 9
+"""Digits that a number needs to be a phone or card number."""
+_SENSITIVE_KEY = re.compile(
+    r"pass|pwd|secret|token|key|cred|auth|dsn|conn|cookie|session|salt|pin\b|cvv|card|account|iban|ssn|social|"
+    r"phone|mobile|tel\b|fax|mail|user",
+    re.IGNORECASE,
+)
+_MAX_KEYED = 4096
+"""Characters. Longer values are files and prose: their key says nothing about them."""
+
+
+def location_of(path: PathLink | None) -> str:
+    """A path as text for the log: a member name that may be more than structure is written as `*`."""
+    safe: PathLink | None = None
+    steps: list[str | int] = []
+    while path is not None:
+        steps.append(path.step)
+        path = path.parent
+    for step in reversed(steps):
+        known = isinstance(step, int) or _STRUCTURAL.fullmatch(step) is not None
+        safe = PathLink(safe, step if known else "*")
+    return path_text(safe)
+
+
+INPUT_NODE = Node(inherited=Place(Kind.INPUT))
+
+
+@dataclass(slots=True)
+class Container:
+    """Bytes that edits are applied to: a JSON text, standing alone or decoded from a string of another one."""
+
+    raw: bytes
+    parent: "Container | None" = None
+    token: int = 0
+    """Where this text's string token begins in the parent's bytes."""
+    edits: list[Edit] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Text:
+    """One boundary text."""
+
+    container: Container
+    leaf: Leaf
+    text: bytes
+    context: bytes
+    """The member name where it is part of what is scanned, else empty."""
+    free: bool
+    """A number here may become a string (tool input, free-form JSON)."""
+
+    @property
+    def location(self) -> str:
+        """Where it stands, with member names that say nothing but the structure."""
+        return location_of(self.leaf.path)
+
+    def replace(self, start: int, end: int, placeholder: str) -> None:
+        """Put `placeholder` where bytes `[start, end)` of the text stand."""
+        new = placeholder.encode("ascii")
+        if self.leaf.kind is LeafKind.NUMBER:
+            self.container.edits.append(Edit(self.leaf.start, self.leaf.end, b'"' + new + b'"'))
+        else:
+            self.container.edits.extend(lift(self.container.raw, self.leaf.start, [Edit(start, end, new)]))
+
+
+@dataclass(slots=True)
+class Opaque:
+    """A leaf that must travel byte for byte: looked through for known values, never rewritten."""
+
+    leaf: Leaf
+    signed: bool
+    signature: str = ""
+
+
+@dataclass(slots=True)
+class Texts:
+    """The boundary texts and opaque leaves of one JSON text, arguments looked into."""
+
+    document: Document
+    containers: list[Container]
+    texts: list[Text]
+    opaque: list[Opaque]
+    attachments: set[str]
+
+
+def read_texts(raw: bytes, node: Node | None = None) -> Texts:
+    """All texts of a JSON text whose root stands at `node`. Raises JsonInvalid."""
+    document = parse(raw, node)
+    found = Texts(document, [], [], [], set())
+    _collect(found, document, Container(raw), node is not None and node.inherited.kind is Kind.INPUT, 0)
+    return found
+
+
+def _collect(found: Texts, document: Document, container: Container, free: bool, depth: int) -> None:
+    found.containers.append(container)
+    for leaf in document.leaves:
+        kind = leaf.place.kind
+        if leaf.kind is LeafKind.KEY:
+            if len(leaf.text) > 3:
+                found.texts.append(Text(container, leaf, leaf.text.encode(), b"", free))
+        elif leaf.kind is LeafKind.NUMBER:
+            if sum(character.isdigit() for character in leaf.text) >= _NUMBER_DIGITS:
+                context = _context(leaf)
+                found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
+        elif kind is Kind.SIGNED:
+            found.opaque.append(Opaque(leaf, signed=True, signature=_signature(document.value, leaf)))
+        elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
+            found.opaque.append(Opaque(leaf, signed=False))
+            _note_attachment(found, leaf)
+        elif kind is Kind.ARGUMENTS and depth < MAX_NESTING and leaf.text[:1] in ("{", "["):
+            text = leaf.text.encode()
+            try:
+                inner = parse(text, INPUT_NODE, leaf.path)
+            except JsonInvalid:
+                found.texts.append(Text(container, leaf, text, b"", True))
+                continue
+            _collect(found, inner, Container(text, container, leaf.start), True, depth + 1)
+        elif leaf.text:
+            found.texts.append(Text(container, leaf, leaf.text.encode(), _context(leaf), free or kind is Kind.INPUT))
+
+
+def _context(leaf: Leaf) -> bytes:
+    key = leaf.key
+    if key is None or len(leaf.text) > _MAX_KEYED or not _SENSITIVE_KEY.search(key):
+        return b""
+    return key.encode()
+
+
+def _signature(value: object, leaf: Leaf) -> str:
+    steps = []
+    path = leaf.path
+    while path is not None and path.parent is not None:
+        path = path.parent
+        steps.append(path.step)
+    holder = value
+    for step in reversed(steps):
+        holder = holder[step]  # type: ignore[index]
+    return str(holder.get("signature") or "") if isinstance(holder, dict) else ""
+
+
+def _note_attachment(found: Texts, leaf: Leaf) -> None:
+    if leaf.place.grammar is DATA_URL:
+        found.attachments.add(leaf.text[5:].split("/", 1)[0][:20])
+    elif leaf.place.grammar is BASE64 and leaf.key == "data":
+        found.attachments.add("media")
+    elif leaf.place.grammar is BASE64 and leaf.key == "images":
+        found.attachments.add("image")
+
+
+def is_identifier(opaque: Opaque) -> bool:
+    """Whether an opaque leaf is a short name rather than a blob."""
+    return not opaque.signed and opaque.leaf.place.grammar is IDENTIFIER
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One text as detectors see it, and the way back: levels of decoding between it and the boundary text."""
+
+    text: bytes
+    shift: int
+    """Bytes of context before the value."""
+    size: int
+    """Bytes of the value; findings outside it are context's."""
+    whole: bool
+    """The value is spelled otherwise here: a finding in it means the whole of it."""
+    levels: tuple[tuple[bytes, int], ...]
+    """Raw JSON text and token offset of each decoding, innermost first; -1 - offset for a number's token."""
+    bare: int
+    """Bytes of the value in its own text, where `whole`."""
+
+    def locate(self, finding: Finding) -> tuple[int, int] | None:
+        """Where in the boundary text a finding stands, or None if it is context's."""
+        start, end = finding.start - self.shift, finding.end - self.shift
+        if end <= 0 or start >= self.size:
+            return None
+        start, end = (0, self.bare) if self.whole else (max(start, 0), min(end, self.size))
+        for raw, token in self.levels:
+            if token < 0:  # a number's token: no quotes, no escapes
+                start, end = start - token - 1, end - token - 1
+                continue
+            edit = lift(raw, token, [Edit(start, end, b"")])[0]
+            start, end = edit.start, edit.end
+        return start, end
+
+
+def scans_of(text: bytes, context: bytes) -> list[Scan]:
+    """What of a boundary text is scanned: itself, or the decoded texts of the JSON that it is."""
+    found: list[Scan] = []
+    _add_scans(found, text, context, (), 0)
+    return found
+
+
+def _add_scans(
+    found: list[Scan], text: bytes, context: bytes, levels: tuple[tuple[bytes, int], ...], depth: int
+) -> None:
+    if depth < MAX_NESTING and (head := text.lstrip()[:1]) and head in b"{[":
+        try:
+            document = parse(text)
+        except JsonInvalid:
+            document = None
+        if document is not None and document.leaves:
+            for leaf in document.leaves:
+                if leaf.kind is LeafKind.NUMBER:
+                    if leaf.end - leaf.start >= _NUMBER_DIGITS:
+                        _add_keyed(found, leaf.text.encode(), _context(leaf), ((text, -leaf.start - 1), *levels))
+                elif len(leaf.text) > 3:
+                    key = b"" if leaf.kind is LeafKind.KEY else _context(leaf)
+                    _add_scans(found, leaf.text.encode(), key, ((text, leaf.start), *levels), depth + 1)
+            return
+    _add_keyed(found, text, context, levels)
+
+
+def _add_keyed(found: list[Scan], text: bytes, context: bytes, levels: tuple[tuple[bytes, int], ...]) -> None:
+    if not context or len(text) > _MAX_KEYED:
+        found.append(Scan(text, 0, len(text), False, levels, len(text)))
+        return
+    # A member's name is part of what makes its value a secret: scanned as the member that it is.
+    plain = not re.search(rb'["\\\x00-\x1f]', text)
+    head = b'"' + context + b'": "'
+    if plain:
+        found.append(Scan(head + text + b'"', len(head), len(text), False, levels, len(text)))
+        return
+    safe = re.sub(rb'["\\\x00-\x1f]', b"_", text)
+    if b"\n" not in text:
+        found.append(Scan(head + safe + b'"', len(head), len(safe), True, levels, len(text)))
+    found.append(Scan(text, 0, len(text), False, levels, len(text)))
+
+
+def locate_all(scans: Sequence[Scan], results: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """Findings of all scans of one boundary text, in its offsets, in order."""
+    located: dict[tuple[int, int, str], Finding] = {}
+    for scan, findings in zip(scans, results, strict=True):
+        for finding in findings:
+            span = scan.locate(finding)
+            if span is not None and span[0] < span[1]:
+                located.setdefault(
+                    (*span, finding.type),
+                    Finding(*span, finding.type, finding.data_class, finding.rule, finding.distinctive),
+                )
+    return tuple(sorted(located.values(), key=lambda one: (one.start, -one.end)))

@@ -1,0 +1,145 @@
+"""Who calls, from which workspace, under which policy: the facts of one request that are not in its body."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+
+from localguard.config.agents import agent_of
+from localguard.config.peer import Peer, PeerFinder
+from localguard.config.policy_files import RepositoryPolicies
+from localguard.config.workspaces import Binding, Tokens, Workspace, Workspaces
+from localguard.policy.layers import effective_endpoints
+from localguard.policy.model import Endpoint, Layer
+from localguard.proxy.admission import Admitted, AdmissionRefused
+
+_FRESH = 2.0
+"""Seconds for which a connection's workspace holds: a branch may be switched under a kept-alive connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """The layers in force besides the repository's, with what was computed from them once."""
+
+    layers: tuple[Layer, ...]
+    endpoints: Mapping[str, Endpoint]
+    workspaces: Workspaces
+    digest: str
+    error: str | None = None
+    """Why the newest policy file is not in force."""
+
+    @classmethod
+    def of(cls, layer: Layer, error: str | None = None) -> "PolicyState":
+        """The state under one user layer."""
+        return cls((layer,), effective_endpoints((layer,)), Workspaces((layer,)), layer.digest, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's origin: its workspace, endpoint and agent, and the policy layers that bind it."""
+
+    endpoint: Endpoint
+    workspace: Workspace
+    layers: tuple[Layer, ...]
+    task: str | None
+    agent: str | None
+    agent_version: str | None
+    peer: Peer | None
+    attribution: str
+    policy_digest: str
+
+
+@dataclass(slots=True)
+class _Connection:
+    peer: Peer | None
+    workspace: Workspace | None = None
+    policy: PolicyState | None = None
+    until: float = 0.0
+
+
+class Callers:
+    """Attributes requests (design section 4). Peer processes are looked up once a connection, off the event loop."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._finder = PeerFinder()
+        self._finding = asyncio.Lock()
+        self._repositories = RepositoryPolicies()
+        self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Connection] = WeakKeyDictionary()
+
+    async def locate(self, request: web.BaseRequest, admitted: Admitted, policy: PolicyState) -> Caller:
+        """Everything about where a request comes from. Raises AdmissionRefused for an unknown endpoint or token."""
+        endpoint = policy.endpoints.get(admitted.endpoint)
+        if endpoint is None:
+            raise AdmissionRefused(
+                404,
+                "localguard_no_endpoint",
+                "No endpoint has this name. Use /<endpoint>/…, see `localguard endpoint list`.",
+            )
+        connection = await self._connection(request)
+        if admitted.workspace_token is not None:
+            binding = await asyncio.to_thread(self._tokens.lookup, admitted.workspace_token)
+            if binding is None:
+                raise AdmissionRefused(
+                    403,
+                    "localguard_token_unknown",
+                    "The workspace token is not known to this guard. Make one with `localguard workspace token`.",
+                )
+            workspace = await asyncio.to_thread(self._of_binding, policy, binding)
+            attribution = "token"
+        else:
+            workspace = await self._of_connection(connection, policy)
+            attribution = "peer" if workspace.attributed else "none"
+        repository_layers = await self._repository_layers(workspace)
+        if repository_layers:
+            workspace = policy.workspaces.tightened(workspace, repository_layers)
+        agent, version = agent_of(request.headers.get("User-Agent"), connection.peer)
+        return Caller(
+            endpoint=endpoint,
+            workspace=workspace,
+            layers=(*policy.layers, *repository_layers),
+            task=admitted.task or workspace.task,
+            agent=agent,
+            agent_version=version,
+            peer=connection.peer,
+            attribution=attribution,
+            policy_digest=policy.digest,
+        )
+
+    async def _connection(self, request: web.BaseRequest) -> _Connection:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionError("the client has gone")
+        known = self._connections.get(transport)
+        if known is None:
+            local = transport.get_extra_info("sockname")
+            remote = transport.get_extra_info("peername")
+            async with self._finding:
+                peer = await asyncio.to_thread(self._finder.peer_of, local[:2], remote[:2])
+            known = self._connections[transport] = _Connection(peer)
+        if known.peer is not None and not known.peer.same_user:
+            raise AdmissionRefused(
+                403, "localguard_other_user", "This guard serves the user that started it. Start your own."
+            )
+        return known
+
+    async def _of_connection(self, connection: _Connection, policy: PolicyState) -> Workspace:
+        now = time.monotonic()
+        if connection.workspace is None or connection.policy is not policy or now >= connection.until:
+            connection.workspace = await asyncio.to_thread(policy.workspaces.of_peer, connection.peer)
+            connection.policy = policy
+            connection.until = now + _FRESH
+        return connection.workspace
+
+    @staticmethod
+    def _of_binding(policy: PolicyState, binding: Binding) -> Workspace:
+        return policy.workspaces.of_binding(binding)
+
+    async def _repository_layers(self, workspace: Workspace) -> tuple[Layer, ...]:
+        found = [self._repositories.layer_for(root) for root in workspace.roots]
+        return tuple(layer for layer in found if layer is not None)
+
+

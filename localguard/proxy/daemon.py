@@ -1,0 +1,169 @@
+"""The daemon: binds the port, opens the log, loads policy, starts the scanner, serves until it is told to stop.
+
+Order matters: the port first (it is exclusive, and a second guard must not touch anything), then the log and its lock,
+then serving; the scanner's engines load while requests wait for them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from localguard import __version__
+from localguard.audit.store import Store
+from localguard.config.home import Home
+from localguard.config.keys import Keys
+from localguard.config.policy_files import PolicyWatcher
+from localguard.config.policy_problems import PolicyInvalid
+from localguard.config.workspaces import Tokens
+from localguard.policy.model import Layer
+from localguard.proxy.admission import Admission
+from localguard.proxy.callers import Callers, PolicyState
+from localguard.proxy.connection import Limits
+from localguard.proxy.control import Control
+from localguard.proxy.handler import Guard
+from localguard.proxy.scan_pool import ScanPool, packaged_rules
+from localguard.proxy.server import GuardServer
+from localguard.proxy.upstream import Upstream
+
+log = logging.getLogger(__name__)
+
+_SWITCH_INTERVAL = 0.001
+"""Seconds. A thread that reads a large body gives the event loop its turn this often (Python's default is 0.005)."""
+
+
+def run(home: Home, *, port: int = 4141, policy: Path | None = None, limits: Limits | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises PortInUse, AlreadyRunning, LogUnavailable, HomeUnsafe before serving."""
+    forbid_core_dumps()
+    home.create()
+    if policy is not None:
+        home = replace(home, policy_override=policy.absolute())
+    _log_to(home.log_dir / "localguard.log")
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    asyncio.run(serve(home, port=port, limits=limits or Limits()))
+
+
+async def serve(
+    home: Home,
+    *,
+    port: int,
+    limits: Limits,
+    ready: Callable[[int], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run the guard in this event loop until `stop` is set or a signal comes. `ready` is called with the port."""
+    stop = stop or asyncio.Event()
+    started = time.time()
+    async with contextlib.AsyncExitStack() as stack:
+        handle: list[Guard] = []
+        server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
+        server.bind()
+        store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC))
+        stack.callback(store.close)
+        keys = Keys(home, env=os.environ)
+        pool = ScanPool(rules_dirs=[packaged_rules(), home.rules_dir])
+        await pool.start()
+        stack.push_async_callback(pool.close)
+        upstream = Upstream(own_ports=[server.port])
+        stack.push_async_callback(upstream.close)
+        watcher = PolicyWatcher(home, lambda layer: _change(handle[0], store, layer), lambda error: _broken(handle[0], error))
+        watcher.load()
+        state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
+        control = Control(home, stop=stop.set, status=lambda: _status(handle[0], server, started), exchanges=lambda: handle[0].recent)
+        handle.append(
+            Guard(
+                store=store,
+                scan_pool=pool,
+                upstream=upstream,
+                callers=Callers(Tokens(home)),
+                keys=keys,
+                admission=Admission(server.port),
+                control=control,
+                limits=limits,
+                policy=state,
+            )
+        )
+        store.append("control", metadata={"event": "start", "detail": {"version": __version__, "policy": state.digest}})
+        await watcher.start()
+        stack.push_async_callback(watcher.close)
+        await server.start()
+        stack.push_async_callback(server.close)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        log.info("serving on port %d", server.port)
+        if ready is not None:
+            ready(server.port)
+        await stop.wait()
+        store.append("control", metadata={"event": "stop"})
+
+
+def _change(guard: Guard, store: Store, layer: Layer) -> None:
+    """A new policy file is in force; requests under way keep the one they began with."""
+    guard.policy = PolicyState.of(layer)
+    store.append("control", metadata={"event": "policy-change", "detail": {"policy": layer.digest}})
+    log.info("policy changed")
+
+
+def _broken(guard: Guard, error: PolicyInvalid) -> None:
+    """The newest policy file is broken; the last good one stays in force."""
+    current = guard.policy
+    guard.policy = PolicyState(current.layers, current.endpoints, current.workspaces, current.digest, str(error))
+    log.warning("policy file not loaded: %s", error)
+
+
+def _status(guard: Guard, server: GuardServer, started: float) -> dict[str, object]:
+    counters, policy = guard.counters, guard.policy
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "port": server.port,
+        "uptime_seconds": int(time.time() - started),
+        "running": server.running,
+        "policy": {"digest": policy.digest, "error": policy.error},
+        "log": {"writable": guard.log_writable},
+        "endpoints": [
+            {
+                "name": endpoint.name,
+                "kind": endpoint.kind,
+                "class": str(endpoint.endpoint_class),
+                "base_url": endpoint.base_url,
+                "credential": endpoint.credential,
+            }
+            for endpoint in policy.endpoints.values()
+        ],
+        "counters": {
+            "exchanges": counters.exchanges,
+            "refused": counters.refused,
+            "failed": counters.failed,
+            "replaced": counters.replaced,
+            "restored": counters.restored,
+            "withheld": counters.withheld,
+        },
+    }
+
+
+def forbid_core_dumps() -> None:
+    """P10: a crash must not write memory, which holds values, to disk."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _log_to(path: Path) -> None:
+    """Write the daemon's own log: places and kinds, never request content. Kept to two files of a megabyte."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # its messages quote what failed

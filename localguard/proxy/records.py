@@ -1,0 +1,199 @@
+"""The records of an exchange, as `audit.fields` names them. Nothing here knows a raw value."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from localguard.audit.fields import (
+    CommandEntry,
+    ExchangeContext,
+    FindingEntry,
+    IntentLocal,
+    OutcomeLocal,
+    OutcomeMetadata,
+    RuleSource,
+    WithheldEntry,
+)
+from localguard.exchange.memory import Replaced
+from localguard.exchange.reply import ReplyRestorer, ToolCall
+from localguard.exchange.request import Facts, Redacted
+from localguard.policy.decide import Decision
+from localguard.proxy.callers import Caller
+from localguard.wire.format import WireFormat
+
+Scrub = Callable[[str], str]
+"""Takes values out of a text before it is written down."""
+
+_MAX_FINDINGS = 500
+"""Entries of one record; the rest is counted in the last one."""
+_COMMAND_ARGUMENTS = ("command", "cmd", "commands", "script", "chars", "input")
+
+
+def context(
+    caller: Caller,
+    format: WireFormat,
+    facts: Facts | None,
+    decision: Decision | None,
+    *,
+    method: str,
+    route: str,
+    fingerprint: Scrub,
+) -> ExchangeContext:
+    """Who sends what where."""
+    endpoint, workspace = caller.endpoint, caller.workspace
+    made = ExchangeContext(
+        agent=caller.agent,
+        agent_version=caller.agent_version,
+        workspace=_workspace_name(caller, fingerprint),
+        attribution=caller.attribution,  # type: ignore[typeddict-item]
+        sensitivity=str(workspace.sensitivity),
+        task=caller.task,
+        cost_bucket=workspace.cost_bucket,
+        endpoint=endpoint.name,
+        endpoint_class=str(endpoint.endpoint_class),
+        provider=endpoint.kind,
+        region=endpoint.region,
+        retention=endpoint.retention,
+        contract=endpoint.contract,
+        support=endpoint.support,
+        credential=endpoint.credential,
+        identity=endpoint.identity,
+        wire=format.name,
+        method=method,
+        route=route,
+        transport="http",
+        policy=caller.policy_digest,
+    )
+    if facts is not None:
+        made["model"] = facts.model
+        made["tools"] = list(facts.tools)[:200]
+        made["instructions"] = [digest for _, digest in facts.instructions]
+        made["attachments"] = dict.fromkeys(sorted(facts.attachments), 1)
+        made["coverage"] = {"leaves": facts.leaves, "opaque": facts.opaque, "bytes": facts.body_bytes}
+        made["request_bytes"] = facts.body_bytes
+        if facts.stream is not None:
+            made["stream"] = facts.stream
+    if decision is not None:
+        obligations = decision.obligations
+        made["effect"] = str(decision.effect)
+        made["rules"] = [{"id": rule.id, "layer": str(rule.layer), "reason": rule.reason} for rule in decision.deciding]
+        made["obligations"] = {
+            "secret": str(obligations.secret),
+            "pii": str(obligations.pii),
+            "custom": str(obligations.custom),
+            "attachments": str(obligations.attachments),
+        }
+    return made
+
+
+def local(caller: Caller, facts: Facts | None, decision: Decision | None, path: str) -> IntentLocal:
+    """Where the work lies on this machine."""
+    workspace, peer = caller.workspace, caller.peer
+    made = IntentLocal(
+        workspace=workspace.name,
+        repository=workspace.repository,
+        branch=workspace.branch,
+        commit=workspace.commit,
+        root=str(workspace.root) if workspace.root else None,
+        path=path,
+    )
+    if peer is not None and peer.pid is not None:
+        made["peer"] = {"pid": peer.pid, "exe": peer.exe or "", "name": peer.name, "cwd": str(peer.cwd or "")}
+    if decision is not None:
+        made["rules"] = [
+            RuleSource(id=rule.id, file=rule.file, line=rule.line) for rule in decision.deciding if rule.file
+        ]
+    if facts is not None and facts.instructions:
+        made["instructions"] = [{"name": name, "digest": digest} for name, digest in facts.instructions]
+    return made
+
+
+def findings(redacted: Redacted) -> list[FindingEntry]:
+    """What was replaced, one entry a value and place."""
+    counts: Counter[Replaced] = Counter(redacted.replaced)
+    exposed = {(one.type, one.fingerprint) for one in redacted.exposed}
+    entries: list[FindingEntry] = []
+    for one, count in counts.items():
+        entry: FindingEntry = {
+            "type": one.type,
+            "class": one.data_class,
+            "rule": one.rule,
+            "place": one.location,
+            "fingerprint": one.fingerprint,
+            "action": "redacted",
+        }
+        if count > 1:
+            entry["count"] = count
+        if (one.type, one.fingerprint) in exposed:
+            entry["exposed"] = True
+        entries.append(entry)
+    if len(entries) > _MAX_FINDINGS:
+        entries[_MAX_FINDINGS - 1]["count"] = len(entries) - _MAX_FINDINGS + 1
+        del entries[_MAX_FINDINGS:]
+    return entries
+
+
+def outcome(
+    reply: ReplyRestorer | None, *, state: str, status: int | None, origin: str | None, error: str | None
+) -> OutcomeMetadata:
+    """How an exchange ended; times and sizes are added by who measured them."""
+    made = OutcomeMetadata(state=state, status=status, origin=origin, error=error)  # type: ignore[typeddict-item]
+    if reply is not None:
+        observed = reply.observed
+        made["model"] = observed.model
+        made["finish"] = observed.stop
+        made["usage"] = observed.usage.as_record() if observed.usage.seen else None  # type: ignore[typeddict-item]
+        made["tool_calls"] = dict(Counter(call.tool for call in reply.tool_calls))
+        made["restored"] = dict(reply.report.restored)
+        made["withheld"] = len(reply.report.withheld)
+        made["unknown_placeholders"] = len(reply.report.unknown)
+        made["near_misses"] = reply.report.near_misses
+    return made
+
+
+def withheld(reply: ReplyRestorer | None) -> list[WithheldEntry]:
+    """The placeholders that were not turned back, and why."""
+    if reply is None:
+        return []
+    return [
+        {"type": one.type, "class": str(one.data_class), "place": str(one.place), "reason": one.reason}
+        for one in reply.report.withheld[:_MAX_FINDINGS]
+    ]
+
+
+def commands(calls: Sequence[ToolCall], scrub: Scrub) -> OutcomeLocal:
+    """The commands that a reply asked the agent to run, as the model wrote them: placeholders, not values."""
+    found: list[CommandEntry] = []
+    for call in calls:
+        for text in command_texts(call):
+            found.append(CommandEntry(tool=call.tool, command=scrub(text)[:2000]))
+    return OutcomeLocal(commands=found[:100])
+
+
+def command_texts(call: ToolCall) -> list[str]:
+    """The command lines in a tool call's arguments, or nothing for a tool that runs none."""
+    try:
+        arguments = orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        return []
+    if not isinstance(arguments, dict):
+        return []
+    texts: list[str] = []
+    for name in _COMMAND_ARGUMENTS:
+        value = arguments.get(name)
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            texts.append(" ".join(value))
+    return texts
+
+
+def _workspace_name(caller: Caller, fingerprint: Scrub) -> str | None:
+    """The name that policy gave the workspace; a keyed digest where it says something local (a repository)."""
+    workspace = caller.workspace
+    if not workspace.attributed:
+        return None
+    if workspace.id.startswith(("repo:", "dir:")):
+        return "w-" + fingerprint(workspace.id)
+    return workspace.name

@@ -1,0 +1,53 @@
+"""Which wire format a request speaks: by endpoint kind and path.
+
+Paths are those of the providers' references (read November 2026); what no row names is `generic-json`, which is
+scanned leaf by leaf.
+"""
+
+import re
+
+from localguard.wire.chat import CHAT, COMPLETIONS, EMBEDDINGS
+from localguard.wire.format import WireFormat
+from localguard.wire.gemini import GEMINI
+from localguard.wire.generic import GENERIC
+from localguard.wire.messages import MESSAGES
+from localguard.wire.ollama import OLLAMA
+from localguard.wire.responses import RESPONSES
+
+_BY_PATH: tuple[tuple[re.Pattern[str], WireFormat], ...] = (
+    (re.compile(r"/chat/completions$"), CHAT),
+    (re.compile(r"/responses(?:/compact|/input_tokens)?$"), RESPONSES),
+    (re.compile(r"/messages(?:/count_tokens)?$"), MESSAGES),
+    (re.compile(r"/api/(?:chat|generate|embed|embeddings|show|create|pull|push|copy|delete)$"), OLLAMA),
+    (re.compile(r"models/[^/:]+:\w+$"), GEMINI),
+    (re.compile(r"/completions$"), COMPLETIONS),
+    (re.compile(r"/embeddings$"), EMBEDDINGS),
+)
+_ERRORS_BY_KIND = {"anthropic": "anthropic", "ollama": "ollama", "gemini": "gemini"}
+
+
+def wire_format(path: str) -> WireFormat:
+    """The format of a request to `path` (without query, as sent to the endpoint)."""
+    clean = path.rstrip("/")
+    for pattern, found in _BY_PATH:
+        if pattern.search(clean):
+            return found
+    return GENERIC
+
+
+def error_shape(kind: str, path: str) -> str:
+    """Whose error shape a refusal takes: the format's, or the endpoint kind's where the path says nothing."""
+    found = wire_format(path)
+    if found is GENERIC:
+        return "anthropic" if "/anthropic/" in path else _ERRORS_BY_KIND.get(kind, "openai")
+    return found.errors
+
+
+_AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
+_GEMINI_MODEL = re.compile(r"models/([^/:]+):\w+$")
+
+
+def model_in_path(path: str) -> str | None:
+    """The model where the path names it: an Azure deployment, a Gemini model."""
+    match = _AZURE_DEPLOYMENT.search(path) or _GEMINI_MODEL.search(path)
+    return match.group(1) if match else None
