@@ -1,0 +1,119 @@
+"""`localguard audit` and `localguard explain`: reading and verifying the log, beside a running guard or without one."""
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from localguard.cli.exit_codes import ExitCode, WrongUse
+from localguard.cli.options import HomeOption, JsonOption, located
+from localguard.cli.output import print_json, print_printable, printable
+
+_FOLLOW_SECONDS = 0.5
+_ExchangeArgument = Annotated[str, typer.Argument(help="Exchange id, from the reply's X-LocalGuard-Exchange header.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog="Example: localguard explain 01JC2M9X5Q")(explain)
+    group = typer.Typer(
+        help="Read and verify the log.", epilog="Example: localguard audit verify", no_args_is_help=True
+    )
+    group.command("tail", epilog="Example: localguard audit tail -n 5 --follow")(tail)
+    group.command("show", epilog="Example: localguard audit show 01JC2M9X5Q")(show)
+    group.command("verify", epilog="Example: localguard audit verify")(verify)
+    app.add_typer(group, name="audit")
+
+
+def explain(exchange: _ExchangeArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Say what happened to one exchange and why.
+
+    Names the rules that decided, what was found, and how it ended.
+    """
+    from localguard.audit.explain import explain as explain_records
+
+    explanation = explain_records(_records(exchange, home))
+    if as_json:
+        print_json(asdict(explanation))
+    else:
+        print_printable(str(explanation))
+
+
+def _records(exchange: str, home: Any) -> Any:
+    from localguard.audit.queries import Log
+
+    with Log(located(home).audit_db) as log:
+        records = log.show(exchange)
+    if not records:
+        raise WrongUse("The log has no exchange with this id. `localguard audit tail` lists the newest ones.")
+    return records
+
+
+def tail(
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=100_000, help="How many records.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records until interrupted.")] = False,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only intent, outcome, refusal, control or checkpoint.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Show the newest records, oldest first."""
+    from localguard.audit.queries import Log
+
+    with Log(located(home).audit_db) as log:
+        records = log.tail(number, kind=kind)
+        seen = records[-1].seq if records else 0
+        while True:
+            for record in records:
+                typer.echo(_json_line(record) if as_json else _line(record))
+                seen = record.seq
+            if not follow:
+                return
+            time.sleep(_FOLLOW_SECONDS)
+            records = log.tail(1_000, after_seq=seen, kind=kind)
+
+
+def show(exchange: _ExchangeArgument, home: HomeOption = None) -> None:
+    """Print all records of one exchange, whole, as JSON."""
+    print_json([_as_data(record) for record in _records(exchange, home)])
+
+
+def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Check that the log is internally consistent.
+
+    Shows each step. Exit code 1 if one fails.
+    """
+    from localguard.audit.verify import verify as verify_log
+
+    report = verify_log(located(home).audit_db)
+    if as_json:
+        steps = [{**asdict(step), "passed": step.passed} for step in report.steps]
+        print_json(
+            {"consistent": report.consistent, "verdict": report.verdict, "records": report.records, "steps": steps}
+        )
+    else:
+        print_printable(str(report))
+    if not report.consistent:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _as_data(record: Any) -> dict[str, Any]:
+    return {**asdict(record), "leaf_hash": record.leaf_hash.hex()}
+
+
+def _json_line(record: Any) -> str:
+    import json
+
+    return json.dumps(_as_data(record))
+
+
+def _line(record: Any) -> str:
+    metadata = record.metadata or {}
+    told = [
+        metadata.get(name) for name in ("event", "state", "code", "endpoint", "model", "status") if metadata.get(name)
+    ]
+    found = f"{len(record.findings)} findings" if record.findings else ""
+    parts = [f"{record.seq:>6}", record.time, f"{record.kind:<8}", record.exchange or "-", *map(str, told), found]
+    return printable("  ".join(part for part in parts if part))

@@ -1,0 +1,35 @@
+"""What commands print: JSON documents and plain tables, safe on any terminal."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+import typer
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document with a line break to standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=not _is_utf8(), default=str))
+
+
+def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """Write rows in columns as wide as their widest cell; control characters in cells become `?`."""
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """Return the text without characters that would move the cursor, colour the terminal or hide other text."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def print_printable(text: str) -> None:
+    """Write text of several lines, each made printable."""
+    for line in text.split("\n"):
+        typer.echo(printable(line))
+
+
+def _is_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
