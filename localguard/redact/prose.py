@@ -259,7 +259,11 @@ class ProseRestorer:
         if address is not None:
             address.lines += 1
             quoted = address.kind is _Kind.ATTRIBUTE and address.closer
-            if (blank and address.lines > 1) or (address.begun and not quoted) or (not address.begun and address.lines > 1):
+            if (
+                (blank and address.lines > 1)
+                or (address.begun and not quoted)
+                or (not address.begun and address.lines > 1)
+            ):
                 self._address = None
             elif address.begun and len(address.head) < _MAX_ADDRESS_HEAD:
                 address.head += "\n"

@@ -160,9 +160,7 @@ def _whole_characters(text: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _united(
-    pieces: Sequence[_Piece], swept: Sequence[Span]
-) -> list[tuple[int, int, list[FindingLike], list[Span]]]:
+def _united(pieces: Sequence[_Piece], swept: Sequence[Span]) -> list[tuple[int, int, list[FindingLike], list[Span]]]:
     """Merge pieces and swept spans where they overlap; each input is sorted and free of overlaps itself."""
     both: list[tuple[int, int, list[FindingLike], list[Span]]] = [
         *((piece.start, piece.end, piece.members, []) for piece in pieces),

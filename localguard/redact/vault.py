@@ -101,7 +101,9 @@ class Vault:
                 self._bytes += _weight(value)
                 self._forget_oldest()
             elif entry.known.value != value:
-                raise TagCollision("two values have the same placeholder; rotate the workspace key or remove one of them")
+                raise TagCollision(
+                    "two values have the same placeholder; rotate the workspace key or remove one of them"
+                )
             else:
                 self._entries.move_to_end(tag)
             if distinctive and not entry.swept:

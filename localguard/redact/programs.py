@@ -1,0 +1,127 @@
+"""Programs and what of them stays on this machine: data for `command`."""
+
+import re
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+LOCAL = _names("""
+    : . [ true false test echo printf cat tee touch mkdir rmdir rm cp mv ln chmod chown chgrp install truncate mktemp sync dd
+    shred ls dir stat file realpath readlink basename dirname pwd cd pushd popd tree du df head tail wc nl fold fmt column rev
+    tac shuf seq yes expr bc dc cut paste join split csplit comm cmp diff diff3 sdiff colordiff uniq tr expand unexpand
+    grep egrep fgrep zgrep ag ack bat less more strings od xxd hexdump base64 base32 md5sum sha1sum sha224sum sha256sum
+    sha384sum sha512sum b2sum shasum cksum sum gzip gunzip zcat bzip2 bunzip2 bzcat xz unxz xzcat zstd unzstd zip unzip
+    jq xmllint envsubst patch apply_patch applypatch htpasswd uuidgen iconv dos2unix unix2dos numfmt
+    export declare typeset local readonly unset set shopt read mapfile readarray return exit break continue shift wait jobs fg
+    bg disown kill umask ulimit getopts let hash type which whereis times history
+    printenv id groups whoami hostname uname arch date sleep uptime nproc free ps pgrep pkill killall lsof tput clear reset
+    stty tty dircolors locale
+    pytest py.test coverage ruff black mypy flake8 isort pylint pyright jest vitest mocha ava tsc eslint prettier biome
+    stylelint rspec rubocop phpunit ctest gofmt goimports golangci-lint rustfmt shellcheck shfmt hadolint yamllint markdownlint
+    ssh-keygen pbcopy pbpaste xclip
+""")
+"""Programs that keep to this machine whatever their arguments are."""
+
+BUILDS: dict[str, frozenset[str]] = {
+    "npm": _names("test t run run-script ls list version pkg"),
+    "pnpm": _names("test t run ls list"),
+    "yarn": _names("test run"),
+    "bun": _names("test"),
+    "cargo": _names("test t build b check c clippy fmt"),
+    "go": _names("test build vet fmt list version env"),
+    "dotnet": _names("test build format"),
+    "swift": _names("test build"),
+    "mvn": _names("test verify compile package"),
+    "gradle": _names("test build check"),
+    "gradlew": _names("test build check"),
+    "mix": _names("test format compile"),
+    "make": _names("test tests check lint format fmt build all clean"),
+    "just": _names("test check lint format fmt build"),
+    "pip": _names("list show freeze check"),
+    "pip3": _names("list show freeze check"),
+    "pre-commit": _names("run"),
+    "tox": _names("run r"),
+    "nox": frozenset(),
+    "docker": _names("ps images logs inspect version info"),
+    "ansible-vault": _names("encrypt decrypt view encrypt_string"),
+    "openssl": _names(
+        "enc rand genrsa rsa rsautl x509 pkcs12 pkcs8 dgst base64 req passwd pkey pkeyutl genpkey ec ecparam verify version"
+        " asn1parse cms smime sha256 md5"
+    ),
+}
+"""Programs that stay here with these first arguments (test runners and builders run the project's own code)."""
+
+SCRIPT_LEAVES = re.compile(r"deploy|publish|release|push|upload|send|sync|e2e|remote|prod", re.IGNORECASE)
+"""Names of project scripts (`npm run NAME`) that are meant to reach out."""
+
+GIT_LOCAL = _names("""
+    add am apply archive blame branch cat-file check-attr check-ignore checkout cherry-pick clean commit config describe diff
+    diff-tree format-patch grep hash-object init log ls-files ls-tree merge merge-base mv name-rev notes rebase reflog reset
+    restore rev-list rev-parse revert rm shortlog show show-ref stash status switch symbolic-ref tag update-index update-ref
+    var version worktree write-tree
+""")
+GIT_SETTINGS = re.compile(
+    r"(?:user\.|author\.|committer\.|commit\.|color\.|advice\.|init\.|tag\.|gpg\.format|core\.(?:autocrlf|quotepath|eol|filemode)"
+    r"|diff\.renames|merge\.conflictstyle|pull\.rebase|safe\.directory)",
+    re.IGNORECASE,
+)
+"""Settings that start no program and change no address."""
+
+PYTHON_MODULES = _names("""
+    pytest unittest doctest json.tool py_compile compileall black ruff mypy isort flake8 pylint coverage base64 zipfile tarfile
+    gzip timeit tokenize ast venv tabnanny site sysconfig calendar
+""")
+
+WRAPPERS: dict[str, frozenset[str]] = {
+    "sudo": _names("-u --user -g --group -p --prompt -C -h -R -D -T -U"),
+    "doas": _names("-u"),
+    "env": _names("-u --unset -C --chdir"),
+    "nohup": frozenset(),
+    "time": _names("-f -o --format --output"),
+    "nice": _names("-n --adjustment"),
+    "ionice": _names("-c -n -p"),
+    "command": frozenset(),
+    "builtin": frozenset(),
+    "exec": _names("-a"),
+    "timeout": _names("-s --signal -k --kill-after"),
+    "stdbuf": _names("-i -o -e --input --output --error"),
+    "setsid": frozenset(),
+    "xargs": _names("-I -n -P -d -L -E -s -a --max-args --max-procs --delimiter --replace --arg-file"),
+    "npx": frozenset(),
+    "uv": frozenset(),
+    "poetry": frozenset(),
+    "pipenv": frozenset(),
+    "hatch": frozenset(),
+    "rye": frozenset(),
+    "pdm": frozenset(),
+    "bundle": frozenset(),
+}
+"""Programs that run the program in their arguments, and which of their options take a value."""
+
+RUN_WORD = {"uv": "run", "poetry": "run", "pipenv": "run", "hatch": "run", "rye": "run", "pdm": "run", "bundle": "exec"}
+"""Wrappers that need this word before the program; without it they fetch, install or publish."""
+
+NETWORK = _names("""
+    curl wget http https httpie xh aria2c nc ncat netcat socat telnet ssh scp sftp rsync ftp lftp tftp mosh sshpass autossh
+    gh glab hub aws az gcloud gsutil s3cmd kubectl helm oc terraform pulumi ansible ansible-playbook heroku vercel netlify fly
+    flyctl wrangler firebase doctl twine mail mailx sendmail mutt swaks msmtp psql pg_dump pg_restore mysql mysqldump mariadb
+    redis-cli mongo mongosh mongodump sqlcmd clickhouse-client nslookup dig host drill whois ping ping6 traceroute tracepath
+    mtr nmap open xdg-open start w3m lynx links elinks logger wscat websocat grpcurl ngrok cloudflared tailscale rclone
+    restic svn hg vault op bw
+""")
+"""Programs that are known to reach out; some of them may talk to loopback (see `loopback`)."""
+
+RUNNER_VARIABLES = re.compile(
+    r"PROMPT_COMMAND|BASH_ENV|ENV|LD_\w+|DYLD_\w+|GIT_\w*(?:COMMAND|EDITOR|PAGER|ASKPASS|PROXY\w*|SSH|EXEC_PATH|CONFIG\w*)|PYTHON"
+    r"(?:STARTUP|PATH|INSPECT)|NODE_OPTIONS|PERL5(?:OPT|LIB)|RUBYOPT|PAGER|EDITOR|VISUAL|SSH_ASKPASS|MAKEFLAGS|BASH_FUNC\w*|PS4"
+    r"|PGHOST(?:ADDR)?|PGSERVICE|MYSQL_HOST|(?:HTTPS?|ALL|FTP)_PROXY",
+    re.IGNORECASE,
+)
+"""Variables that make other programs run, or programs talk to elsewhere, once they are set."""
+
+BIN_DIRECTORIES = re.compile(
+    r"(?:/usr)?(?:/local)?/s?bin/|/opt/homebrew/bin/|(?:\./)?(?:[\w./-]*/)?(?:node_modules/\.bin|\.?venv/bin|vendor/bin)/|\./(?=gradlew\Z)"
+)
+"""Directories whose programs are what their names say."""
