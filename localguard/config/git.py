@@ -216,7 +216,7 @@ def _canonical(host: str, segments: list[str]) -> tuple[str, list[str]]:
 def _read(path: Path) -> str:
     """Return a small text file; empty when it is missing, unreadable, not regular or too large."""
     try:
-        with open(path, "rb", opener=without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "rb", opener=without_waiting) as file:
             data = file.read(_MAX_FILE + 1)
     except OSError:
         return ""

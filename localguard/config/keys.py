@@ -33,8 +33,6 @@ from localguard.errors import LocalguardError
 T = TypeVar("T")
 Backend = Literal["keychain", "file"]
 
-_TIMEOUT_SECONDS: Final = 10.0
-"""A locked keychain may ask the user for a password; a headless one would wait for ever."""
 _SERVICE: Final = "localguard"
 _REFUSED: Final = ("keyring.backends.null", "keyring.backends.fail", "keyrings.alt", "keyring.backends.chainer")
 """Back ends that store nothing, or in clear text; of a chain the members are tried one by one."""
@@ -74,10 +72,12 @@ class _Document:
 class Keys:
     """The keys of one home. Blocking (disk, keychain): call from a thread. Safe to share between threads.
 
-    `env` is read for `LOCALGUARD_KEYRING=off`, which keeps the root key in a file.
+    `env` is read for `LOCALGUARD_KEYRING=off`, which keeps the root key in a file. `patience` is how many seconds a keychain
+    may take: a locked one may ask the user for a password, a headless one would wait for ever.
     """
 
-    def __init__(self, home: Home, *, env: Mapping[str, str]) -> None:
+    def __init__(self, home: Home, *, env: Mapping[str, str], patience: float = 10.0) -> None:
+        self._patience = patience
         self._file = home.state_dir / "keys.json"
         self._root_file = home.state_dir / "master.key"
         self._lock_file = home.state_dir / "keys.lock"
@@ -200,10 +200,10 @@ class Keys:
         root = secrets.token_bytes(32)
         backend: Backend = "file"
         if not self._off:
-            chain = _in_thread(_usable_keychain)
+            chain = _in_thread(_usable_keychain, self._patience)
             if chain is not None:
-                _in_thread(lambda: chain.set_password(_SERVICE, f"root:{home_id}", _b64(root)))
-                kept = _in_thread(lambda: chain.get_password(_SERVICE, f"root:{home_id}"))
+                _in_thread(lambda: chain.set_password(_SERVICE, f"root:{home_id}", _b64(root)), self._patience)
+                kept = _in_thread(lambda: chain.get_password(_SERVICE, f"root:{home_id}"), self._patience)
                 if kept == _b64(root):
                     backend = "keychain"
         if backend == "file":
@@ -214,13 +214,13 @@ class Keys:
         return root
 
     def _from_keychain(self, home_id: str) -> bytes | None:
-        chain = _in_thread(_usable_keychain)
+        chain = _in_thread(_usable_keychain, self._patience)
         if chain is None:
             raise KeychainUnavailable(
                 "The keychain that holds this guard's root key is not there (no desktop session?). "
                 "Log in to the session, or set LOCALGUARD_KEYRING=off to start with a new key in a file."
             )
-        value = _in_thread(lambda: chain.get_password(_SERVICE, f"root:{home_id}"))
+        value = _in_thread(lambda: chain.get_password(_SERVICE, f"root:{home_id}"), self._patience)
         if value is None:
             return None
         try:
@@ -293,7 +293,7 @@ def _usable_keychain() -> Keychain | None:
     return None
 
 
-def _in_thread(call: Callable[[], T], timeout: float = _TIMEOUT_SECONDS) -> T:
+def _in_thread(call: Callable[[], T], patience: float) -> T:
     """Run a keychain call in a thread of its own; raises KeychainUnavailable when it fails or takes too long.
 
     A call that hangs keeps its (daemon) thread; the answer is thrown away.
@@ -308,7 +308,7 @@ def _in_thread(call: Callable[[], T], timeout: float = _TIMEOUT_SECONDS) -> T:
 
     threading.Thread(target=run, name="keychain", daemon=True).start()
     try:
-        value, error = answers.get(timeout=timeout)
+        value, error = answers.get(timeout=patience)
     except Empty:
         raise KeychainUnavailable(
             "The keychain does not answer. Unlock it and try again, or set LOCALGUARD_KEYRING=off."

@@ -53,7 +53,7 @@ def _read(path: Path) -> bytes:
         return PolicyInvalid([PolicyProblem(str(path), 1, "", message)])
 
     try:
-        with open(path, "rb", opener=without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(path, "rb", opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise unusable("This is no regular file.")
             data = file.read(_MAX_POLICY + 1)
