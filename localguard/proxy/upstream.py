@@ -1,0 +1,387 @@
+"""Connections to providers: exactly our bytes out, exactly their bytes in, and only where an endpoint may connect.
+
+The rule of this file: nothing is decided, added or repaired here. No redirect is followed, no cookie kept, no proxy of the
+environment used, no content decoded; a reply that ends too early is an error and never a shorter reply.
+
+What it cannot tell: whether a reply without length that the provider ended by an orderly close is whole
+(`UpstreamReply.close_delimited` says so; the wire format's own end mark decides).
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import truststore
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from yarl import URL
+
+from localguard.errors import LocalguardError
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds for name, connection and TLS together."""
+
+READ_TIMEOUT = 600.0
+"""Seconds without a byte from the provider: the official SDKs wait this long for a reply."""
+
+_KEEP_REMOTE = 55.0  # below the 60 s after which common load balancers close
+_KEEP_LOCAL = 4.0  # below uvicorn's 5 s; a new loopback connection costs 0.1 ms
+_SLICE = 256 * 1024
+_METADATA = frozenset(
+    ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
+)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class UpstreamError(LocalguardError):
+    """A provider could not be asked or did not answer properly. `endpoint` names it; the text holds no value."""
+
+    def __init__(self, endpoint: str, what: str) -> None:
+        super().__init__(f"endpoint {endpoint}: {what}")
+        self.endpoint = endpoint
+
+
+class UpstreamUnreachable(UpstreamError):
+    """The provider's name does not resolve, or nothing accepts connections there. Nothing was sent."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """Connecting took too long, or the provider has been silent for too long."""
+
+
+class UpstreamTLSInvalid(UpstreamError):
+    """The provider's certificate is not valid for it (expired, self-signed, another host). Nothing was sent."""
+
+
+class UpstreamBroken(UpstreamError):
+    """The connection was lost, the reply is cut off, or it is not HTTP. The request may have been carried out."""
+
+
+class UpstreamRefused(UpstreamError):
+    """The address may not be connected to. Nothing was sent."""
+
+
+class UpstreamLoops(UpstreamRefused):
+    """The address is the guard's own port."""
+
+
+class UpstreamForbidden(UpstreamRefused):
+    """The address is link-local or a cloud's metadata service, which hands out credentials to whoever asks."""
+
+
+class UpstreamNotLocal(UpstreamRefused):
+    """An endpoint of class `local` resolves to an address that is not this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What the connection to an endpoint depends on. `local` endpoints may only be on a loopback address."""
+
+    name: str
+    local: bool = False
+    ca_file: Path | None = None
+    """PEM file of certificate authorities that are trusted beside the system's."""
+    read_timeout: float = READ_TIMEOUT
+
+
+class Upstream:
+    """The daemon's one client. `own_ports` are the guard's own; lives in one event loop, `close` it there."""
+
+    def __init__(
+        self,
+        *,
+        own_ports: Iterable[int] = (),
+        connect_timeout: float = CONNECT_TIMEOUT,
+        resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+    ) -> None:
+        self._own_ports = frozenset(own_ports)
+        self._connect_timeout = connect_timeout
+        self._resolver = resolver
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._contexts: dict[Path | None, asyncio.Task[ssl.SSLContext]] = {}
+
+    @contextlib.asynccontextmanager
+    async def send(
+        self,
+        destination: Destination,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        body: bytes | None,
+    ) -> AsyncGenerator["UpstreamReply", None]:
+        """Send one request and give its reply once the head of it is here; leaving the block drops what is not read.
+
+        `url` goes out as it is spelt (`joined_url`), `headers` as given, with order, case (of repeated ones: the first's) and
+        duplicates kept; `Host` is added.
+        A certificate, address or name that is not right is found before the first byte of the request is sent.
+        Raises the errors above; cancelling closes the connection.
+        """
+        response = await self._request(destination, method, url, headers, body)
+        try:
+            yield UpstreamReply(destination.name, response)
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        """Close all connections. Replies still being read end with UpstreamBroken."""
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    async def _request(
+        self, destination: Destination, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None
+    ) -> "_Response":
+        name = destination.name
+        target = URL(url, encoded=True)
+        try:
+            self._judge_literal(target, destination.local)
+            context = await self._context(destination) if target.scheme == "https" else None
+            response = await self._session(destination.local).request(
+                method,
+                target,
+                headers=_one_spelling(headers),
+                data=None if body is None else _Body(body),
+                allow_redirects=False,
+                ssl=True if context is None else context,
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    connect=self._connect_timeout,
+                    sock_connect=self._connect_timeout,
+                    sock_read=destination.read_timeout,
+                ),
+            )
+        except _AddressRefused as refused:
+            raise refused.kind(name, refused.reason) from None
+        except (TimeoutError, aiohttp.ServerTimeoutError):
+            raise UpstreamTimeout(name, "the provider did not answer in time") from None
+        except (ssl.SSLError, aiohttp.ClientSSLError) as error:
+            raise UpstreamTLSInvalid(name, tls_fault(error)) from None
+        except (aiohttp.ClientConnectorDNSError, socket.gaierror):
+            raise UpstreamUnreachable(name, "the provider's host name does not resolve") from None
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
+            raise UpstreamUnreachable(name, "nothing accepts connections at the provider's address") from None
+        except (aiohttp.ClientError, OSError):
+            raise UpstreamBroken(name, "the connection was lost before the provider answered") from None
+        if response.status < 200:
+            response.close()
+            raise UpstreamBroken(name, "the provider switched protocols without being asked to")
+        return cast(_Response, response)
+
+    def _judge_literal(self, target: URL, local: bool) -> None:
+        # aiohttp asks the resolver for names only
+        with contextlib.suppress(ValueError):
+            self._judge(ipaddress.ip_address(target.raw_host or ""), target.port or 0, local)
+
+    def _judge(self, address: Address, port: int, local: bool) -> None:
+        address = embedded(address)
+        if (address.is_loopback or address.is_unspecified) and port in self._own_ports:
+            raise _AddressRefused(UpstreamLoops, "its address is the guard's own port; check base_url")
+        if address.is_link_local or address in _METADATA:
+            raise _AddressRefused(UpstreamForbidden, "its address is link-local or a metadata service; check base_url")
+        if local and not address.is_loopback:
+            raise _AddressRefused(
+                UpstreamNotLocal,
+                "its class is local, but its address is not 127.0.0.1 or ::1; check base_url and class",
+            )
+
+    def _session(self, local: bool) -> aiohttp.ClientSession:
+        # one pool for local endpoints and one for the others: a connection that was not checked for being local is never
+        # handed to an endpoint that has to be
+        if local not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=_KEEP_LOCAL if local else _KEEP_REMOTE,
+                resolver=_JudgingResolver(self._resolver(), lambda address, port: self._judge(address, port, local)),
+                ttl_dns_cache=10,
+            )
+            self._sessions[local] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                response_class=_Response,
+                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
+                max_line_size=64 * 1024,
+                max_field_size=64 * 1024,
+                max_headers=512,
+            )
+        return self._sessions[local]
+
+    async def _context(self, destination: Destination) -> ssl.SSLContext:
+        ca_file = destination.ca_file
+        if ca_file not in self._contexts:
+            self._contexts[ca_file] = asyncio.create_task(asyncio.to_thread(tls_context, ca_file))
+        try:
+            return await asyncio.shield(self._contexts[ca_file])
+        except (OSError, ssl.SSLError):
+            del self._contexts[ca_file]  # the file may be repaired
+            raise UpstreamTLSInvalid(destination.name, "its ca_file cannot be read as PEM certificates") from None
+
+
+class UpstreamReply:
+    """A provider's reply: the head is here, the body is read by `chunks`."""
+
+    def __init__(self, endpoint: str, response: "_Response") -> None:
+        self._endpoint = endpoint
+        self._response = response
+        self.status: int = response.status
+        self.reason: str | None = response.reason
+        self.raw_headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
+
+    @property
+    def close_delimited(self) -> bool:
+        """Whether only the end of the connection ends the body, so that a cut body looks like a whole one."""
+        headers = self._response.headers
+        bodiless = self._response.method == "HEAD" or self.status in (204, 304)
+        chunked = headers.get("Transfer-Encoding", "").lower().endswith("chunked")
+        return not bodiless and not chunked and "Content-Length" not in headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body's bytes as they arrive, still content-coded, never an empty piece.
+
+        Raises UpstreamBroken where the body ends before its framing says, or UpstreamTimeout.
+        """
+        try:
+            while chunk := await self._response.content.readany():
+                yield chunk
+        except (TimeoutError, aiohttp.ServerTimeoutError):
+            raise UpstreamTimeout(self._endpoint, "the provider stopped in the middle of its reply") from None
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            raise UpstreamBroken(self._endpoint, "the provider's reply is cut off") from None
+        if self.close_delimited and self._response.lost:
+            # aiohttp reads a connection that was reset as the end of such a body
+            raise UpstreamBroken(self._endpoint, "the provider's reply is cut off")
+
+
+def _one_spelling(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    # aiohttp (3.14.5) drops earlier values of a header that is repeated in another case
+    spelling: dict[str, str] = {}
+    return [(spelling.setdefault(name.lower(), name), value) for name, value in headers]
+
+
+def joined_url(base_url: str, target: str) -> str:
+    """Put a raw path with query behind an endpoint's base URL, byte for byte. One slash between them, not two."""
+    return base_url.rstrip("/") + target
+
+
+def embedded(address: Address) -> Address:
+    """Answer the IPv4 address that an IPv6 address stands for (mapped, NAT64, 6to4), or the address itself."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address.sixtofour is not None:
+            return address.sixtofour
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Build a client context over the system's trust store, with `ca_file` beside it. Slow (1–40 ms): not on the loop.
+
+    Raises OSError or ssl.SSLError if `ca_file` cannot be used.
+    """
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_file is not None:
+        context.load_verify_locations(cafile=str(ca_file))
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def tls_fault(error: BaseException) -> str:
+    """Say what is wrong with a provider's certificate, and what to do."""
+    cause: BaseException = error
+    while isinstance(
+        nested := getattr(cause, "certificate_error", None) or getattr(cause, "os_error", None), BaseException
+    ):
+        cause = nested  # aiohttp wraps the error of the ssl module
+    message = getattr(cause, "verify_message", None) or str(cause)
+    for pattern, fault in _TLS_FAULTS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return fault
+    return "TLS with the provider failed"
+
+
+_TLS_FAULTS = (
+    ("hostname mismatch|not valid for|IP address mismatch", "the provider's certificate is for another host"),
+    ("expired", "the provider's certificate has expired"),
+    ("not yet valid", "the provider's certificate is not valid yet; check this machine's clock"),
+    ("self.signed", "the provider's certificate is self-signed; set the endpoint's ca_file to trust it"),
+    (
+        "local issuer|unknown ca",
+        "the provider's certificate has an unknown issuer; set the endpoint's ca_file to trust it",
+    ),
+)
+
+
+class _AddressRefused(Exception):
+    def __init__(self, kind: type[UpstreamRefused], reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+
+
+class _JudgingResolver(AbstractResolver):
+    """Judges every address that a name resolves to; the connection is then made to exactly these."""
+
+    def __init__(self, inner: AbstractResolver, judge: Callable[[Address, int], None]) -> None:
+        self._inner = inner
+        self._judge = judge
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        results = await self._inner.resolve(host, port, family)
+        for result in results:
+            self._judge(
+                ipaddress.ip_address(result["host"].partition("%")[0]),
+                port,
+            )
+        return results
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class _Response(aiohttp.ClientResponse):
+    """Remembers its connection, to tell a reset from an orderly close after aiohttp has let go of it."""
+
+    _seen: Any = None
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        self._seen = connection.protocol
+        return await super().start(connection)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection ended by an error."""
+        return isinstance(self._seen.exception(), OSError) and not isinstance(
+            self._seen.exception(), aiohttp.ServerDisconnectedError
+        )
+
+
+class _Body(aiohttp.payload.Payload):
+    """Bytes written in slices, so that a large body neither holds the event loop up nor is copied."""
+
+    _autoclose = True
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self._value)
+        for start in range(0, len(view), _SLICE):
+            await writer.write(view[start : start + _SLICE])
