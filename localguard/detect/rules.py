@@ -1,0 +1,204 @@
+"""Rules as data: what a rule file may say, and what a broken one is told.
+
+Pure: takes parsed TOML. Reading the files is floor 3's work (`localguard.proxy.scan_pool.read_rules`).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import re2
+
+from localguard.detect.finding import DataClass
+from localguard.detect.validators import VALIDATORS, Validator
+from localguard.errors import LocalguardError
+
+RE2_OPTIONS: Final = re2.Options()
+RE2_OPTIONS.encoding = re2.Options.Encoding.LATIN1  # over bytes: offsets are byte offsets, and nothing is decoded
+RE2_OPTIONS.log_errors = False
+RE2_OPTIONS.max_mem = 32 << 20
+
+_TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,27}")
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
+_DEFINED: Final = re.compile(r"@([a-z_]+)@")
+_FIELDS: Final = frozenset(
+    "id type class description keywords gate pattern group key_group entropy validators context allow not_before not_after "
+    "reach distinctive enabled source date match no_match".split()
+)
+
+
+class RuleInvalid(LocalguardError):
+    """A rule file says something that cannot be a rule. The message names file, rule and field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One detector of the rule files, compiled.
+
+    `gate` and `pattern` are RE2 sources over bytes. The value is the first of `groups` that took part in the match.
+    `reach` is how many bytes after the line of its gate match a rule over several lines may need; rules of one line
+    have 0. `not_before` and `not_after` are the bytes that must not adjoin the value.
+    """
+
+    id: str
+    type: str
+    data_class: DataClass
+    description: str
+    keywords: tuple[str, ...]
+    gate: bytes
+    pattern: bytes
+    groups: tuple[int, ...]
+    key_group: int
+    entropy: float
+    validators: tuple[Validator, ...]
+    context: Any
+    allow: Any
+    not_before: frozenset[int]
+    not_after: frozenset[int]
+    reach: int
+    distinctive: bool | None
+    enabled: bool
+    source: str
+    date: str
+    match: tuple[str, ...]
+    no_match: tuple[str, ...]
+
+
+def compile_pattern(source: bytes) -> Any:
+    """An RE2 regular expression over bytes. `re2.error` if RE2 refuses it."""
+    return re2.compile(source, RE2_OPTIONS)
+
+
+def parse_pack(data: Mapping[str, Any], file: str) -> list[Rule]:
+    """The rules of one parsed TOML rule file, disabled ones included.
+
+    `[define]` holds pieces of patterns, used as `@name@`. `RuleInvalid` names the file, the rule and the field.
+    """
+    definitions = dict(data.get("define", {}))
+    for name, piece in definitions.items():
+        definitions[name] = _expand(str(piece), definitions, file, f"define.{name}")
+    unknown = set(data) - {"define", "rules"}
+    if unknown:
+        raise RuleInvalid(f"{file}: unknown table {sorted(unknown)[0]!r}; a rule file holds [define] and [[rules]]")
+    rules = [_parse_rule(entry, definitions, file) for entry in data.get("rules", [])]
+    _refuse_duplicates(rules, file)
+    return rules
+
+
+def merge_packs(packs: Iterable[Sequence[Rule]]) -> list[Rule]:
+    """All enabled rules of several packs in order; a later pack redefines a rule by its id (and may disable it)."""
+    merged: dict[str, Rule] = {}
+    for pack in packs:
+        for rule in pack:
+            merged[rule.id] = rule
+    return [rule for rule in merged.values() if rule.enabled]
+
+
+def _refuse_duplicates(rules: Sequence[Rule], file: str) -> None:
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            raise RuleInvalid(f"{file}: rule {rule.id!r} is defined twice")
+        seen.add(rule.id)
+
+
+def _expand(pattern: str, definitions: Mapping[str, str], file: str, place: str) -> str:
+    def piece(found: re.Match[str]) -> str:
+        if found[1] not in definitions:
+            raise RuleInvalid(f"{file}: {place}: @{found[1]}@ is not in [define]")
+        return str(definitions[found[1]])
+
+    return _DEFINED.sub(piece, pattern)
+
+
+def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: str) -> Rule:
+    rule_id = entry.get("id", "")
+
+    def wrong(field: str, problem: str) -> RuleInvalid:
+        return RuleInvalid(f"{file}: rule {rule_id!r}: {field} {problem}")
+
+    def text(field: str, default: str | None = None) -> str:
+        value = entry.get(field, default)
+        if not isinstance(value, str):
+            raise wrong(field, "must be a string")
+        return value
+
+    def strings(field: str) -> tuple[str, ...]:
+        value = entry.get(field, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise wrong(field, "must be a list of strings")
+        return tuple(value)
+
+    def pattern(field: str, source: str) -> bytes:
+        expanded = _expand(source, definitions, file, f"rule {rule_id!r}: {field}").encode()
+        try:
+            compile_pattern(expanded)
+        except re2.error as error:
+            raise wrong(field, f"is not RE2 syntax: {error}") from None
+        return expanded
+
+    if not isinstance(rule_id, str) or not _ID.fullmatch(rule_id):
+        raise wrong("id", "must look like issuer/what, in lower case")
+    for field in sorted(set(entry) - _FIELDS):
+        raise wrong(field, f"is unknown; known are {', '.join(sorted(_FIELDS))}")
+    if not _TYPE.fullmatch(text("type")):
+        raise wrong("type", "must be upper case, at most 28 characters")
+    try:
+        data_class = DataClass(text("class", "secret"))
+    except ValueError:
+        raise wrong("class", "must be secret, pii or custom") from None
+    names = strings("validators")
+    for name in names:
+        if name not in VALIDATORS:
+            raise wrong("validators", f"names {name!r}; known are {', '.join(sorted(VALIDATORS))}")
+    body = pattern("pattern", text("pattern"))
+    group_value = entry.get("group", 0)
+    groups = tuple(group_value) if isinstance(group_value, list) else (group_value,)
+    key_group = entry.get("key_group", 0)
+    count = compile_pattern(body).groups
+    if not groups or any(not isinstance(group, int) or not 0 <= group <= count for group in (*groups, key_group)):
+        raise wrong("group", f"must be one of 0 to {count}, or a list of them")
+    distinctive = entry.get("distinctive")
+    if distinctive not in (None, True, False):
+        raise wrong("distinctive", "must be true or false")
+    context = strings("context")
+    allow = strings("allow")
+    reach = entry.get("reach", 0)
+    if not isinstance(reach, int) or not 0 <= reach <= 32768:
+        raise wrong("reach", "must be 0 to 32768 bytes")
+    return Rule(
+        id=rule_id,
+        type=text("type"),
+        data_class=data_class,
+        description=text("description"),
+        keywords=strings("keywords"),
+        gate=pattern("gate", text("gate", text("pattern"))),
+        pattern=body,
+        groups=groups,
+        key_group=key_group,
+        entropy=float(entry.get("entropy", 0.0)),
+        validators=tuple(VALIDATORS[name] for name in names),
+        context=compile_pattern(pattern("context", "(?i:" + "|".join(context) + ")")) if context else None,
+        allow=compile_pattern(pattern("allow", "|".join(allow))) if allow else None,
+        not_before=_byte_set(text("not_before", ""), wrong, "not_before"),
+        not_after=_byte_set(text("not_after", ""), wrong, "not_after"),
+        reach=reach,
+        distinctive=distinctive,
+        enabled=bool(entry.get("enabled", True)),
+        source=text("source", ""),
+        date=text("date", ""),
+        match=strings("match"),
+        no_match=strings("no_match"),
+    )
+
+
+def _byte_set(description: str, wrong: Any, field: str) -> frozenset[int]:
+    """The bytes of a character class such as `A-Za-z0-9_`."""
+    if not description:
+        return frozenset()
+    try:
+        matcher = re.compile(("[" + description + "]").encode())
+    except re.error:
+        raise wrong(field, "must be the inside of a character class") from None
+    return frozenset(byte for byte in range(256) if matcher.match(bytes([byte])))

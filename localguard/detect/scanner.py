@@ -1,0 +1,103 @@
+"""The detectors put together: candidates, examination, and one answer per value."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from localguard.detect.finding import Finding, Window
+from localguard.detect.prefilter import Gate, Prefilter
+from localguard.detect.rule_engine import RuleEngine, gate_of
+from localguard.detect.rules import Rule
+from localguard.detect.types import precedence
+
+
+class Engine(Protocol):
+    """An extension point: a family of detectors with their gates.
+
+    `gates` must not import anything heavy; `load` may, and runs in the worker only.
+    """
+
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """One gate per detector of this engine; names are unique over all engines."""
+        ...
+
+    def load(self) -> None:
+        """Builds the detectors. Idempotent. Called before the first `examine`."""
+        ...
+
+    def examine(self, window: Window) -> Iterable[Finding]:
+        """The findings of the detectors whose gates matched in `window`; offsets are in the whole text."""
+        ...
+
+
+class Scanner:
+    """Built once from rules and engines.
+
+    `candidates` is thread-safe, linear in the text and imports no engine. `examine` builds the engines on first use
+    and may take long on hostile text, so it belongs into a worker process under a deadline.
+    """
+
+    def __init__(self, rules: Sequence[Rule], engines: Sequence[Engine] = ()) -> None:
+        self._rules = RuleEngine(rules)
+        self._engines = tuple(engines)
+        self._loaded = False
+        gates = [gate_of(rule) for rule in rules]
+        for engine in engines:
+            gates.extend(engine.gates)
+        self._prefilter = Prefilter(gates)
+
+    def candidates(self, text: bytes) -> list[Window]:
+        """The windows of the UTF-8 `text` in which some detector's gate matches, by start."""
+        return self._prefilter.windows(text)
+
+    def load(self) -> None:
+        """Builds the engines now, rather than at the first `examine`."""
+        for engine in self._engines:
+            engine.load()
+        self._loaded = True
+
+    def examine(self, windows: Sequence[Window]) -> list[Finding]:
+        """The findings in `windows`, sorted by start, overlaps resolved; offsets are in the whole text."""
+        if windows and not self._loaded:
+            self.load()
+        findings: list[Finding] = []
+        for window in windows:
+            findings.extend(self._rules.examine(window))
+            for engine in self._engines:
+                findings.extend(engine.examine(window))
+        return resolve(findings)
+
+    def scan(self, text: bytes) -> list[Finding]:
+        """`examine(candidates(text))`."""
+        return self.examine(self.candidates(text))
+
+    def whole(self, text: bytes) -> list[Finding]:
+        """What the detectors with their gates find on the whole text, without windows. Slow: the measure for tests."""
+        return self.examine([Window(0, len(text), text, self._prefilter.gates_of(text))])
+
+
+def resolve(findings: Iterable[Finding]) -> list[Finding]:
+    """Sorted by start and free of overlaps.
+
+    Of findings with one span the type that comes first in the published table wins, and it is distinctive if any of
+    them was; a finding inside another is covered by it; findings that overlap partly become one over both, named by
+    the first type in the table.
+    """
+    resolved: list[Finding] = []
+    for finding in sorted(set(findings), key=_order):
+        last = resolved[-1] if resolved else None
+        if last is None or finding.start >= last.end:
+            resolved.append(finding)
+        elif finding.start == last.start and finding.end == last.end:
+            resolved[-1] = replace(last, distinctive=last.distinctive or finding.distinctive)
+        elif finding.end > last.end:
+            named = min(last, finding, key=lambda f: precedence(f.type))
+            resolved[-1] = replace(named, start=last.start, end=finding.end)
+    return resolved
+
+
+def _order(finding: Finding) -> tuple[int, int, tuple[int, str], bool, str]:
+    """By start, the longer first, then by type; of equals our own rules name the finding before the engines do."""
+    of_engine = finding.rule.startswith(("detect-secrets/", "presidio/"))
+    return finding.start, -finding.end, precedence(finding.type), of_engine, finding.rule

@@ -1,0 +1,109 @@
+"""Words that are no secrets: what makes a value too common to sweep, or no literal value at all."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+# Values that stand where a secret would but say nothing. Compared in lower case, whole value.
+PLACEHOLDER_VALUES: Final[frozenset[str]] = frozenset(
+    """
+    none null nil true false yes no on off undefined nan default optional required enabled disabled unset empty blank
+    unknown auto any all todo tbd fixme n/a na redacted masked hidden removed omitted filtered sensitive changeme
+    change_me change-me changeit replaceme replace_me replace-me placeholder example sample dummy fake mock secret
+    password passwd passphrase pass pwd token key apikey api_key api-key credential credentials value string str text
+    mypassword mysecret mytoken yourpassword your_password your-password yourtoken your_token your-token yoursecret
+    your_secret your-secret your_api_key your-api-key yourapikey your_key_here your-key-here insert_key_here notset
+    not_set not-set bearer basic oauth jwt test
+    """.split()
+)
+
+# Names of types in the languages that write `name: Type`.
+TYPE_NAMES: Final[frozenset[str]] = frozenset(
+    """
+    str string bytes bytearray int integer float double long short bool boolean number bigint object any anystr void char
+    uint int32 int64 uint32 uint64 uint8 u8 i32 i64 dict list tuple set map array vec option optional union never unknown
+    symbol date datetime timestamp uuid varchar text blob json jsonb secretstr secretbytes buffer callable iterable
+    sequence mapping literal self type nothing unit error result promise password token secret credentials apikey
+    nonetype none null undefined
+    """.split()
+)
+
+# Words that names in programs and settings are made of. A value made of these alone is a name, not a secret.
+_COMMON: Final[frozenset[str]] = frozenset(
+    """
+    a access account action active actual admin administrator alias all allow an and any anonymous api app application
+    apply arg args array async at attr attribute auth authentication authorization auto backend bar base basic baz bearer
+    before bin block body bool boolean bot bucket build bundle by byte bytes cache call callback cert certificate change
+    changeme char check class cli client cloud code color com command comment common component config configuration
+    connect connection constant content context control cookie copy core count create credential credentials csrf current
+    custom data database date day db debug decode default delete demo deny deploy desc description dest dev development
+    device dict digest dir directory disable disabled display do doc document domain done down driver dummy dynamic edit
+    element email empty enable enabled encode encrypt encryption end endpoint entry env environment equal error event
+    example exception exec exit expire expires export external extra fail failed fake false feature field file filter
+    find fixture flag float foo for force form format from func function generate generic get global group guest handle
+    handler hash have header headers health hello here hidden hide hint home host hostname html http https icon id if
+    image impl import in index info init inner input insert instance int integer interface internal invalid is item items
+    js json key keys kind label lang last latest layer left len length level lib library limit line link list listen
+    live load local localhost location lock log logger login logout long main make manager map mark master match max me
+    member memory message meta method metadata min missing mock mode model module mongo monitor month my mysql name names
+    native network new next no node none normal not note null number object of off offset ok old on one only open option
+    optional options or order org origin other out outer output owner package page param parameter params parse parser
+    part pass passphrase passwd password patch path pattern payload pending permission phone pipeline placeholder plain
+    platform plugin point policy pool port post postgres postgresql pre prefix preview primary print private prod
+    production profile project prompt property protected protocol provider proxy public publish push put pwd python query
+    queue raw read reader real record redis ref refresh region register registry release remote remove render repeat
+    replace reply report repository request required reset resource response rest result retry return right role root
+    route router row rule run runtime safe sample save scan schema scope script search secondary secret secrets section
+    secure security select self send sensitive sequence server service session set setting settings setup shared shell
+    short show sign signature signing simple single site size skip smtp some source spec sql ssl stage staging start state
+    static status step stop storage store stream string strong style sub subject submit success suffix super superuser
+    support switch sync system table tag target task team temp template term test testing tests text the this time
+    timeout title tls to token tokens tool top topic trace track transaction transport tree trigger true type types
+    undefined union unique unit unknown update upload uri url use user username users util valid validate validation
+    value values var variable verify version view virtual wait warn warning web webhook week welcome with word work
+    worker workspace write writer xml yaml year yes you your zone
+    """.split()
+)
+
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
+
+
+def words_of(name: str) -> list[str]:
+    """The lower-case words of an identifier: `dbPassword_2` is `db`, `password`, `2`."""
+    return [part.lower() for part in _PARTS.findall(name)]
+
+
+@lru_cache(maxsize=4096)
+def is_common(value: str) -> bool:
+    """Whether `value` is a common word, or made of nothing but common words, digits of a short number and separators.
+
+    `production`, `my_secret_token`, `getPassword`, `password1` are common; `correct-horse-battery` is not.
+    """
+    if len(value) > 64:
+        return False
+    lowered = value.lower()
+    if lowered in PLACEHOLDER_VALUES or lowered in _COMMON:
+        return True
+    if re.search(r"[^\w.\- /:]", value):
+        return False
+    parts = words_of(value)
+    letters = [part for part in parts if not part.isdigit()]
+    digits = sum(len(part) for part in parts if part.isdigit())
+    return bool(letters) and digits <= 3 and all(part in _COMMON for part in letters)
+
+
+def is_distinctive(value: str) -> bool:
+    """P4: at least 8 characters of two character classes, or 16 of one, and no common word.
+
+    Character classes are lower case, upper case, digits, and everything else.
+    """
+    length = len(value)
+    if length < 8 or is_common(value):
+        return False
+    if length >= 16:
+        return len(set(value)) >= 4
+    classes = {
+        "lower" if char.islower() else "upper" if char.isupper() else "digit" if char.isdigit() else "other"
+        for char in value
+    }
+    return len(classes) >= 2 and len(set(value)) >= 3

@@ -1,0 +1,289 @@
+"""Scanning off the event loop: candidates here, detectors in worker processes that can be killed.
+
+The daemon holds the prefilter only; detect-secrets and Presidio are imported in workers. A worker gets windows, answers
+findings, and does nothing else. Workers are forked from a fork server that has the engines loaded where the platform
+has one (so that a killed worker is back at once), else spawned.
+
+What this does not protect against: a detector that reads outside its window would see the worker's memory, which may
+hold windows of other requests.
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any, Final
+
+from localguard.detect.finding import Finding, Window
+from localguard.detect.presidio_engine import PresidioEngine
+from localguard.detect.rules import Rule, RuleInvalid, merge_packs, parse_pack
+from localguard.detect.scanner import Scanner
+from localguard.detect.secrets_engine import SecretsEngine
+from localguard.errors import LocalguardError
+
+INLINE_BYTES: Final = 65536  # shorter texts are prefiltered on the loop: a thread hop costs more than the pass
+_START_SECONDS: Final = 60.0  # how long a worker may take to load its engines
+_PR_SET_PDEATHSIG: Final = 1
+_PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_pool"]
+
+
+class ScanTimeout(LocalguardError):
+    """A scan took longer than its deadline. Its worker was killed and replaced; the text counts as not scanned."""
+
+
+class ScannerFailed(LocalguardError):
+    """A scanner worker died or could not start. It is replaced; the text counts as not scanned."""
+
+
+def packaged_rules() -> Path:
+    """The directory of the rules that come with localguard: in the wheel, else in the repository."""
+    packaged = Path(__file__).parent.parent / "_rules"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent.parent / "rules"
+
+
+def read_rules(directories: Iterable[Path]) -> list[Rule]:
+    """The enabled rules of all `*.toml` files of the packaged rules, then of `directories`, in order of name.
+
+    A later file redefines a rule by its id. A directory that does not exist holds no rules. `RuleInvalid` names the
+    file that cannot be read or understood.
+    """
+    packs = []
+    for directory in dict.fromkeys(path.resolve() for path in (packaged_rules(), *directories)):
+        for path in sorted(directory.glob("*.toml")):
+            try:
+                data = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise RuleInvalid(f"{path.name}: cannot be read as TOML: {error}") from None
+            packs.append(parse_pack(data, path.name))
+    return merge_packs(packs)
+
+
+def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:
+    """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
+    return Scanner(read_rules(rules_dirs), (SecretsEngine(), PresidioEngine()))
+
+
+class ScanPool:
+    """Scans texts under a deadline. Create, `start`, `scan` from one event loop, `close`."""
+
+    def __init__(self, *, workers: int = 1, rules_dirs: Sequence[Path] = (), deadline: float = 10.0) -> None:
+        self._rules_dirs = tuple(rules_dirs)
+        self._deadline = deadline
+        self._context = _context()
+        self._workers = [_Worker(self._context, self._rules_dirs) for _ in range(max(1, workers))]
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._scanner: Scanner | None = None
+        self._starting: list[asyncio.Task[None]] = []
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prefilter")
+        self._closed = False
+
+    async def start(self) -> None:
+        """Reads the rules (`RuleInvalid`) and returns; workers load their engines in the background."""
+        loop = asyncio.get_running_loop()
+        self._scanner = await loop.run_in_executor(self._threads, build_scanner, self._rules_dirs)
+        self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
+
+    @property
+    def ready(self) -> bool:
+        """Whether some worker has its engines loaded. Scans before that wait."""
+        return any(worker.alive for worker in self._workers)
+
+    async def scan(self, texts: Sequence[bytes]) -> list[tuple[Finding, ...]]:
+        """The findings of each text, sorted by start and free of overlaps; offsets are bytes of that text.
+
+        `ScanTimeout` if the detectors take longer than the deadline over all the texts together, `ScannerFailed` if
+        the worker dies. After either the pool goes on with a new worker, and nothing is known about these texts.
+        """
+        scanner = self._scanner
+        if scanner is None or self._closed:
+            raise ScannerFailed("the scanner is not running")
+        loop = asyncio.get_running_loop()
+        windows: list[tuple[int, list[Window]]] = []
+        for index, text in enumerate(texts):
+            if len(text) < INLINE_BYTES:
+                found = scanner.candidates(text)
+            else:
+                found = await loop.run_in_executor(self._threads, scanner.candidates, text)
+            if found:
+                windows.append((index, found))
+        results: list[tuple[Finding, ...]] = [()] * len(texts)
+        if windows:
+            answers = await self._examine([found for _, found in windows])
+            for (index, _), findings in zip(windows, answers, strict=True):
+                results[index] = findings
+        return results
+
+    async def close(self) -> None:
+        """Kills the workers. Scans under way fail with `ScannerFailed`."""
+        self._closed = True
+        for task in self._starting:
+            task.cancel()
+        for worker in self._workers:
+            worker.kill()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _examine(self, batches: list[list[Window]]) -> list[tuple[Finding, ...]]:
+        worker = await self._idle.get()
+        if self._closed:
+            self._idle.put_nowait(worker)
+            raise ScannerFailed("the scanner was closed")
+        job = asyncio.ensure_future(worker.examine(batches, self._deadline))
+        # The worker is idle again when its answer is in, even if whoever asked has gone.
+        job.add_done_callback(lambda _: self._give_back(worker))
+        return await asyncio.shield(job)
+
+    def _give_back(self, worker: "_Worker") -> None:
+        if worker.alive or self._closed:
+            self._idle.put_nowait(worker)
+        else:
+            self._starting = [task for task in self._starting if not task.done()]
+            self._starting.append(asyncio.create_task(self._bring_up(worker)))
+
+    async def _bring_up(self, worker: "_Worker") -> None:
+        try:
+            await worker.start()
+        finally:
+            self._idle.put_nowait(worker)  # a worker that did not start answers with ScannerFailed, then tries again
+
+
+class _Worker:
+    """One scanner process and the thread that talks to it."""
+
+    def __init__(self, context: BaseContext, rules_dirs: tuple[Path, ...]) -> None:
+        self._context = context
+        self._rules_dirs = rules_dirs
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scan-worker")
+        self._process: Any = None
+        self._connection: Connection | None = None
+        self.alive = False
+
+    async def start(self) -> None:
+        """Starts the process and waits until its engines are loaded. Leaves `alive` False if that fails."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
+
+    async def examine(self, batches: list[list[Window]], deadline: float) -> list[tuple[Finding, ...]]:
+        """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, deadline)
+
+    def kill(self) -> None:
+        """Ends the process at once. Callable from any thread."""
+        self.alive = False
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError, ValueError):
+                process.kill()
+
+    def _start(self) -> None:
+        ours, theirs = self._context.Pipe(duplex=True)
+        process = self._context.Process(  # type: ignore[attr-defined]
+            target=serve, args=(theirs, self._rules_dirs, os.getpid()), name="localguard-scanner", daemon=True
+        )
+        try:
+            process.start()
+            theirs.close()
+            self._process, self._connection = process, ours
+            self.alive = bool(ours.poll(_START_SECONDS) and ours.recv() == "ready")
+        except (OSError, EOFError):
+            self.alive = False
+        if not self.alive:
+            self._bury()
+
+    def _ask(self, batches: list[list[Window]], deadline: float) -> list[tuple[Finding, ...]]:
+        connection = self._connection
+        if not self.alive or connection is None:
+            raise ScannerFailed("the scanner process is not running")
+        watchdog = threading.Timer(deadline, self.kill)  # also ends a send to a worker that does not read
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            connection.send(batches)
+            answer = connection.recv() if connection.poll(deadline) else None
+        except (OSError, EOFError):
+            answer = None
+            timed_out = not watchdog.is_alive()
+        else:
+            timed_out = answer is None
+        finally:
+            watchdog.cancel()
+        if isinstance(answer, list) and len(answer) == len(batches):
+            return answer
+        self._bury()
+        if timed_out:
+            raise ScanTimeout(f"scanning took longer than {deadline:g} s; the request was not sent")
+        raise ScannerFailed(answer if isinstance(answer, str) else "the scanner process died; the request was not sent")
+
+    def _bury(self) -> None:
+        self.kill()
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None and self._process.pid is not None:
+            self._process.join(5.0)
+
+
+def serve(connection: Connection, rules_dirs: tuple[Path, ...], parent: int) -> None:
+    """The worker's main function: loads the engines, says `"ready"`, then answers batches of windows until the pipe ends.
+
+    Ends with its parent, also when the parent is killed. Writes nothing to standard output.
+    """
+    _end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the daemon, which ends its workers
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.close(null)
+    sys.stdout = sys.stderr
+    scanner = build_scanner(rules_dirs)
+    scanner.load()
+    connection.send("ready")
+    while True:
+        try:
+            batches: list[list[Window]] = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: object = [tuple(scanner.examine(windows)) for windows in batches]
+        except Exception as error:  # the text of a detector's error may quote what it looked at: only its kind is told
+            answer = f"a detector failed with {type(error).__name__}; the request was not sent"
+        connection.send(answer)
+
+
+def _end_with_parent(daemon: int) -> None:
+    """Linux: the kernel kills this process with its parent. Elsewhere a thread watches for the daemon's end."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform != "win32":
+        threading.Thread(target=_watch, args=(daemon, os.getppid()), name="parent-watch", daemon=True).start()
+
+
+def _watch(daemon: int, parent: int) -> None:
+    while os.getppid() == parent:
+        try:
+            os.kill(daemon, 0)
+        except ProcessLookupError:
+            break
+        except OSError:
+            pass
+        threading.Event().wait(1.0)
+    os._exit(0)
+
+
+def _context() -> BaseContext:
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_PRELOAD))
+        return context
+    return multiprocessing.get_context("spawn")
