@@ -32,6 +32,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Answers one request. It is cancelled when the client hangs up."""
 
 _BACKLOG = 512
+_ENDLESS = "/-/events"  # nobody waits for its end
 
 
 class PortInUse(LocalguardError):
@@ -110,6 +111,8 @@ class GuardServer:
         self._factory = None
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path.startswith(_ENDLESS):
+            return await self._answer(request)
         self._running += 1
         self._idle.clear()
         try:

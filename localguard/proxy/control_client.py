@@ -1,0 +1,144 @@
+"""What command line, terminal UI and tray ask the running guard; plain `http.client`, so that it loads in milliseconds.
+
+The rule of this file: the token is sent only on a connection whose other end has just proved that it knows it. Somebody
+else who took the port gets a random number.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from localguard.errors import LocalguardError
+
+if TYPE_CHECKING:
+    from localguard.config.home import Home
+
+NONCE_DIGITS = 64
+"""Hexadecimal digits of a challenge's nonce."""
+
+_MOST_BYTES = 16 * 1024 * 1024
+
+
+class GuardNotReachable(LocalguardError):
+    """No guard answers on the port."""
+
+
+class GuardNotOurs(LocalguardError):
+    """Something answers on the port, but it does not know the control token of this home."""
+
+
+class GuardAnswered(LocalguardError):
+    """The guard refused or could not read a control call. `status` is its HTTP status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the guard answered the control call with status {status}")
+        self.status = status
+
+
+def proof(token: str, nonce: str, port: int) -> str:
+    """Answer what whoever knows `token` and listens on `port` makes of `nonce`, in hexadecimal.
+
+    The port is in it so that a squatter cannot have the real guard, on another port, answer for it.
+    """
+    message = f"localguard control challenge\0{port}\0{nonce}".encode()
+    return hmac.new(token.encode(), message, hashlib.sha256).hexdigest()
+
+
+class ControlClient:
+    """Speaks to the guard of `home` on 127.0.0.1:`port`. Every call makes its own connection; `timeout` is in seconds."""
+
+    def __init__(self, home: "Home", port: int, *, timeout: float = 2.0) -> None:
+        self._home = home
+        self._port = port
+        self._timeout = timeout
+
+    def is_running(self) -> bool:
+        """Say whether a guard of this home serves on the port. Never raises."""
+        try:
+            with self._proven():
+                return True
+        except LocalguardError:
+            return False
+
+    def port_taken(self) -> bool:
+        """Say whether anything at all accepts connections on the port. Never raises."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        connection.close()
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Answer what the guard says about itself: version, pid, endpoints, policy, counters.
+
+        Raises GuardNotReachable, GuardNotOurs or GuardAnswered, as all calls here do.
+        """
+        status: dict[str, Any] = self._call("GET", "/-/api/status")
+        return status
+
+    def exchanges(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Answer the latest exchanges of this process, oldest first, without any content."""
+        exchanges: list[dict[str, Any]] = self._call("GET", f"/-/api/exchanges?limit={limit}")["exchanges"]
+        return exchanges
+
+    def stop(self) -> None:
+        """Ask the guard to finish what is running and end. Returns as soon as it has agreed."""
+        self._call("POST", "/-/api/stop")
+
+    def _call(self, method: str, path: str) -> Any:
+        with self._proven() as (connection, token):
+            status, body = self._exchange(connection, method, path, {"Authorization": f"Bearer {token}"})
+            if status != 200:
+                raise GuardAnswered(status)
+            return _parsed(body)
+
+    @contextlib.contextmanager
+    def _proven(self) -> Iterator[tuple[http.client.HTTPConnection, str]]:
+        try:
+            token = self._home.control_token.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            raise GuardNotReachable(f"no guard of {self._home.root} has been started") from None
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
+        try:
+            connection.connect()
+        except OSError:
+            raise GuardNotReachable(f"nothing listens on port {self._port}") from None
+        connection.auto_open = 0  # a connection that is opened again may end somewhere else
+        try:
+            nonce = secrets.token_hex(NONCE_DIGITS // 2)
+            status, body = self._exchange(connection, "GET", f"/-/challenge?nonce={nonce}", {})
+            answer = _parsed(body) if status == 200 else {}
+            given = answer.get("proof") if isinstance(answer, dict) else None
+            if not isinstance(given, str) or not hmac.compare_digest(
+                given.encode(), proof(token, nonce, self._port).encode()
+            ):
+                raise GuardNotOurs(f"what listens on port {self._port} is not the guard of {self._home.root}")
+            yield connection, token
+        finally:
+            connection.close()
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        try:
+            connection.request(method, path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read(_MOST_BYTES)
+        except TimeoutError:
+            raise GuardNotReachable(f"what listens on port {self._port} does not answer") from None
+        except (OSError, http.client.HTTPException):
+            raise GuardNotOurs(f"what listens on port {self._port} does not speak as a guard does") from None
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise GuardNotOurs("what listens on the port does not speak as a guard does") from None
