@@ -255,7 +255,8 @@ def judge_argument(value: object, tool: str, argument: str, vault: Vault) -> str
         filled = restore_strings(
             value, lambda text: restore_text(text, vault, lambda found: turn_back(found, vault, silent, ""))
         )
-        reason = places.judge(place, tool, argument, filled)
+        if places.judge(place, tool, argument, filled) is not None:  # that reason could show part of a value
+            reason = "with its value in place it would do something else, or reach beyond this machine"
     return reason
 
 

@@ -4,29 +4,26 @@ import re
 from collections.abc import Sequence
 
 from localguard.redact.address import is_loopback_host, is_this_machine
+from localguard.redact.programs import names
 from localguard.redact.shell_syntax import COMPUTED, Word
 
 _AWAY = "it sends to an address that is not this machine's"
 
-_CURL_VALUES = frozenset(
-    """
+_CURL_VALUES = names("""
     X request H header d data data-raw data-binary data-urlencode data-ascii json F form form-string o output u user A user-agent
     b cookie c cookie-jar e referer m max-time connect-timeout w write-out T upload-file cacert cert key E retry retry-delay
     retry-max-time D dump-header oauth2-bearer max-redirs C continue-at r range limit-rate
-    """.split()
-)
-_CURL_FLAGS = frozenset(
-    """
+    """)
+_CURL_FLAGS = names("""
     s silent S show-error L location k insecure i include v verbose f fail fail-with-body I head G get g globoff N no-buffer
     compressed O remote-name 0 http1.0 http1.1 http2 a append 4 ipv4 6 ipv6 # progress-bar create-dirs no-progress-meter
-    """.split()
-)
-_WGET_VALUES = frozenset(
+    """)
+_WGET_VALUES = names(
     "O output-document o output-file header post-data post-file method body-data body-file user password t tries T timeout U"
-    " user-agent P directory-prefix".split()
+    " user-agent P directory-prefix"
 )
-_WGET_FLAGS = frozenset(
-    "q quiet v verbose nv no-verbose S server-response c continue no-check-certificate content-on-error".split()
+_WGET_FLAGS = names(
+    "q quiet v verbose nv no-verbose S server-response c continue no-check-certificate content-on-error"
 )
 _DATABASE_HOST = {
     "psql": ("-h", "--host"),

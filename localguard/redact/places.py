@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from localguard.redact import command, powershell, script
 from localguard.redact.address import is_this_machine
+from localguard.redact.programs import names
 
 
 class Place(StrEnum):
@@ -39,11 +40,7 @@ class _Row(NamedTuple):
     place: Place
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_WRITING_TOOLS = _names("""
+_WRITING_TOOLS = names("""
     write writefile writetofile filewrite create createfile createnewfile createtextfile newfile savefile fswrite
     overwritefile appendfile appendtofile writetextfile addfile
     edit editfile editexistingfile edittool fileedit multiedit multieditfile smartedit strreplace strreplaceeditor
@@ -53,60 +50,61 @@ _WRITING_TOOLS = _names("""
     applypatch applydiff patch patchfile diff
     notebookedit editnotebook editnotebookfile editnotebookcell
 """)
-_PATCH_TOOLS = _names("applypatch applydiff patch patchfile diff")
-_READING_TOOLS = _names("""
+_PATCH_TOOLS = names("applypatch applydiff patch patchfile diff")
+_READING_TOOLS = names("""
     read readfile readfiles readmanyfiles readtextfile readmultiplefiles view viewfile viewimage openfile open cat
     ls list listdir listdirectory listfiles directorytree glob globtool findfiles filesearch searchfiles grep grepsearch
     greptool ripgrep searchfilecontent notebookread readnotebook getfileinfo deletefile movefile copyfile
 """)
-_SHELL_TOOLS = _names("""
+_SHELL_TOOLS = names("""
     bash shell sh zsh exec execcommand executecommand runcommand runcommands runshellcommand shellcommand terminal
     runterminal runterminalcmd runterminalcommand runinterminal executebash runbash bashtool bashoutput localshell
     localshellcall unifiedexec writestdin cmd command runscript
 """)
-_POWERSHELL_TOOLS = _names("powershell pwsh runpowershell writepowershell")
-_PYTHON_TOOLS = _names("""
+_POWERSHELL_TOOLS = names("powershell pwsh runpowershell writepowershell")
+_PYTHON_TOOLS = names("""
     python python3 runpython runpythoncode executepython pythontool execpython ipython codeinterpreter executeipython
     executecode runcode jupyter jupyterexecute
 """)
-_ARGV_TOOLS = _names("shell exec localshell localshellcall")
-_WEB_TOOLS = _names("""
+_ARGV_TOOLS = names("shell exec localshell localshellcall")
+_WEB_TOOLS = names("""
     webfetch fetch fetchurl webrequest httprequest http curl websearch googlewebsearch search browse browser openurl
     browseraction navigate browsernavigate openbrowser opensimplebrowser fetchwebpage readurl geturl download visit
 """)
 
-_CONTENT_ARGUMENTS = _names("""
+_CONTENT_ARGUMENTS = names("""
     content contents filecontent filecontents filetext text body data newstring oldstring newstr oldstr newtext oldtext
     newcontent oldcontent newcode oldcode newsource oldsource source newvalue oldvalue inserttext insert edits edit
     operations patch patchtext diff diffs code codeedit search replace replacement replacements find searchstring
     replacestring oldlines newlines lines snippet input cellcontent changes
 """)
-_PATH_ARGUMENTS = _names("""
+_PATH_ARGUMENTS = names("""
     path paths filepath filepaths file files filename filenames notebookpath targetfile sourcefile directory dir dirpath
     directorypath targetdirectory cwd workdir workingdirectory relativeworkspacepath relpath relativepath absolutepath
     absfilepath source destination root rootdirectory oldpath newpath
 """)
-_PATTERN_ARGUMENTS = _names(
+_PATTERN_ARGUMENTS = names(
     "pattern patterns regex glob globs globpattern include exclude query includepattern filepattern"
 )
-_COMMAND_ARGUMENTS = _names("command cmd commandline script chars input bash text keys data")
-_DIRECTORY_ARGUMENTS = _names("cwd workdir workingdirectory directory dirpath")
-_ADDRESS_ARGUMENTS = _names(
+_COMMAND_ARGUMENTS = names("command cmd commandline script chars input bash text keys data")
+_DIRECTORY_ARGUMENTS = names("cwd workdir workingdirectory directory dirpath")
+_ADDRESS_ARGUMENTS = names(
     "url urls uri uris href link links address endpoint website webpage site host hostname domain"
 )
+_REMOTE_ARGUMENTS = names("cc bcc recipient recipients webhook channel remote server email")
 
 TABLE: tuple[_Row, ...] = (
-    _Row(_PATCH_TOOLS, _names("command cmd"), Place.SHELL),
+    _Row(_PATCH_TOOLS, names("command cmd"), Place.SHELL),
     _Row(_WRITING_TOOLS, _CONTENT_ARGUMENTS, Place.FILE_CONTENT),
     _Row(_WRITING_TOOLS | _READING_TOOLS, _PATH_ARGUMENTS, Place.FILE_PATH),
     _Row(_READING_TOOLS, _PATTERN_ARGUMENTS, Place.FILE_PATH),
-    _Row(_ARGV_TOOLS, _names("command cmd action"), Place.ARGV),
-    _Row(_SHELL_TOOLS, _names("commands"), Place.COMMANDS),
+    _Row(_ARGV_TOOLS, names("command cmd action"), Place.ARGV),
+    _Row(_SHELL_TOOLS, names("commands"), Place.COMMANDS),
     _Row(_SHELL_TOOLS, _COMMAND_ARGUMENTS, Place.SHELL),
     _Row(_POWERSHELL_TOOLS, _COMMAND_ARGUMENTS, Place.POWERSHELL),
     _Row(_SHELL_TOOLS | _POWERSHELL_TOOLS | _PYTHON_TOOLS, _DIRECTORY_ARGUMENTS, Place.FILE_PATH),
-    _Row(_PYTHON_TOOLS, _names("code script source input python command"), Place.PYTHON),
-    _Row(_WEB_TOOLS, _names("query q search searchterm term keywords"), Place.URL),
+    _Row(_PYTHON_TOOLS, names("code script source input python command"), Place.PYTHON),
+    _Row(_WEB_TOOLS, names("query q search searchterm term keywords"), Place.URL),
 )
 """Rows are tried in order; the first whose tools and arguments hold both names decides."""
 
@@ -208,8 +206,8 @@ def _judge_unknown(tool: str, argument: str, value: object) -> str | None:
         return f"the tool {tool} works over the network"
     if "mcp" in _plain(tool.split("__", 1)[0]) and "__" in tool:
         return f"the tool {tool} is another program's, which may run elsewhere"
-    if _REMOTE_WORDS.search(_plain(argument)):
-        return f"the argument {argument} speaks of the network"
+    if _plain(argument) in _REMOTE_ARGUMENTS:
+        return f"the argument {argument} names somebody or something beyond this machine"
     for text in _strings(value):
         for address in _URL_IN_TEXT.finditer(text):
             if not is_this_machine(address.group()):

@@ -2,6 +2,8 @@
 
 import re
 
+from localguard.redact.programs import names
+
 _MAX_TEXT = 256 * 1024
 
 _LITERAL = re.compile(
@@ -15,16 +17,14 @@ _LITERAL = re.compile(
 _SPLIT = re.compile(r"[;\n|{}]|&&|\|\|")
 _ASSIGN = re.compile(r"\s*(?:\[[\w.\[\]]+\]\s*)?\$[\w:]+\s*[+]?=\s*")
 _COMPUTED = re.compile(r"\[(?!string|int|bool|char)|::|&\s|\.\s*\$|\(|\.exe\b|[<>]\s*\\\\|\$\(", re.IGNORECASE)
-_LOCAL = frozenset(
-    """
+_LOCAL = names("""
     set-content add-content out-file get-content clear-content new-item copy-item move-item remove-item rename-item
     get-childitem get-item test-path join-path split-path resolve-path select-string set-location get-location push-location
     pop-location write-output write-host write-verbose select-object where-object sort-object measure-object
     foreach-object format-table format-list out-null out-string convertto-json convertfrom-json tee-object get-date compare-object
     get-command get-member set-variable get-filehash echo cat type dir ls cd copy cp move mv del rm ren mkdir md rmdir rd
     pwd cls sleep start-sleep sc ac gc ni if else elseif foreach for while return param
-    """.split()
-)
+    """)
 
 
 def reaches_beyond(text: str) -> str | None:

@@ -3,11 +3,12 @@
 import re
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """Return the words of `text`: how tables of names are written here."""
     return frozenset(text.split())
 
 
-LOCAL = _names("""
+LOCAL = names("""
     : . [ true false test echo printf cat tee touch mkdir rmdir rm cp mv ln chmod chown chgrp install truncate mktemp sync dd
     shred ls dir stat file realpath readlink basename dirname pwd cd pushd popd tree du df head tail wc nl fold fmt column rev
     tac shuf seq yes expr bc dc cut paste join split csplit comm cmp diff diff3 sdiff colordiff uniq tr expand unexpand
@@ -25,28 +26,28 @@ LOCAL = _names("""
 """Programs that keep to this machine whatever their arguments are."""
 
 BUILDS: dict[str, frozenset[str]] = {
-    "npm": _names("test t run run-script ls list version pkg"),
-    "pnpm": _names("test t run ls list"),
-    "yarn": _names("test run"),
-    "bun": _names("test"),
-    "cargo": _names("test t build b check c clippy fmt"),
-    "go": _names("test build vet fmt list version env"),
-    "dotnet": _names("test build format"),
-    "swift": _names("test build"),
-    "mvn": _names("test verify compile package"),
-    "gradle": _names("test build check"),
-    "gradlew": _names("test build check"),
-    "mix": _names("test format compile"),
-    "make": _names("test tests check lint format fmt build all clean"),
-    "just": _names("test check lint format fmt build"),
-    "pip": _names("list show freeze check"),
-    "pip3": _names("list show freeze check"),
-    "pre-commit": _names("run"),
-    "tox": _names("run r"),
+    "npm": names("test t run run-script ls list version pkg"),
+    "pnpm": names("test t run ls list"),
+    "yarn": names("test run"),
+    "bun": names("test"),
+    "cargo": names("test t build b check c clippy fmt"),
+    "go": names("test build vet fmt list version env"),
+    "dotnet": names("test build format"),
+    "swift": names("test build"),
+    "mvn": names("test verify compile package"),
+    "gradle": names("test build check"),
+    "gradlew": names("test build check"),
+    "mix": names("test format compile"),
+    "make": names("test tests check lint format fmt build all clean"),
+    "just": names("test check lint format fmt build"),
+    "pip": names("list show freeze check"),
+    "pip3": names("list show freeze check"),
+    "pre-commit": names("run"),
+    "tox": names("run r"),
     "nox": frozenset(),
-    "docker": _names("ps images logs inspect version info"),
-    "ansible-vault": _names("encrypt decrypt view encrypt_string"),
-    "openssl": _names(
+    "docker": names("ps images logs inspect version info"),
+    "ansible-vault": names("encrypt decrypt view encrypt_string"),
+    "openssl": names(
         "enc rand genrsa rsa rsautl x509 pkcs12 pkcs8 dgst base64 req passwd pkey pkeyutl genpkey ec ecparam verify version"
         " asn1parse cms smime sha256 md5"
     ),
@@ -56,7 +57,7 @@ BUILDS: dict[str, frozenset[str]] = {
 SCRIPT_LEAVES = re.compile(r"deploy|publish|release|push|upload|send|sync|e2e|remote|prod", re.IGNORECASE)
 """Names of project scripts (`npm run NAME`) that are meant to reach out."""
 
-GIT_LOCAL = _names("""
+GIT_LOCAL = names("""
     add am apply archive blame branch cat-file check-attr check-ignore checkout cherry-pick clean commit config describe diff
     diff-tree format-patch grep hash-object init log ls-files ls-tree merge merge-base mv name-rev notes rebase reflog reset
     restore rev-list rev-parse revert rm shortlog show show-ref stash status switch symbolic-ref tag update-index update-ref
@@ -69,26 +70,26 @@ GIT_SETTINGS = re.compile(
 )
 """Settings that start no program and change no address."""
 
-PYTHON_MODULES = _names("""
+PYTHON_MODULES = names("""
     pytest unittest doctest json.tool py_compile compileall black ruff mypy isort flake8 pylint coverage base64 zipfile tarfile
     gzip timeit tokenize ast venv tabnanny site sysconfig calendar
 """)
 
 WRAPPERS: dict[str, frozenset[str]] = {
-    "sudo": _names("-u --user -g --group -p --prompt -C -h -R -D -T -U"),
-    "doas": _names("-u"),
-    "env": _names("-u --unset -C --chdir"),
+    "sudo": names("-u --user -g --group -p --prompt -C -h -R -D -T -U"),
+    "doas": names("-u"),
+    "env": names("-u --unset -C --chdir"),
     "nohup": frozenset(),
-    "time": _names("-f -o --format --output"),
-    "nice": _names("-n --adjustment"),
-    "ionice": _names("-c -n -p"),
+    "time": names("-f -o --format --output"),
+    "nice": names("-n --adjustment"),
+    "ionice": names("-c -n -p"),
     "command": frozenset(),
     "builtin": frozenset(),
-    "exec": _names("-a"),
-    "timeout": _names("-s --signal -k --kill-after"),
-    "stdbuf": _names("-i -o -e --input --output --error"),
+    "exec": names("-a"),
+    "timeout": names("-s --signal -k --kill-after"),
+    "stdbuf": names("-i -o -e --input --output --error"),
     "setsid": frozenset(),
-    "xargs": _names("-I -n -P -d -L -E -s -a --max-args --max-procs --delimiter --replace --arg-file"),
+    "xargs": names("-I -n -P -d -L -E -s -a --max-args --max-procs --delimiter --replace --arg-file"),
     "npx": frozenset(),
     "uv": frozenset(),
     "poetry": frozenset(),
@@ -103,7 +104,7 @@ WRAPPERS: dict[str, frozenset[str]] = {
 RUN_WORD = {"uv": "run", "poetry": "run", "pipenv": "run", "hatch": "run", "rye": "run", "pdm": "run", "bundle": "exec"}
 """Wrappers that need this word before the program; without it they fetch, install or publish."""
 
-NETWORK = _names("""
+NETWORK = names("""
     curl wget http https httpie xh aria2c nc ncat netcat socat telnet ssh scp sftp rsync ftp lftp tftp mosh sshpass autossh
     gh glab hub aws az gcloud gsutil s3cmd kubectl helm oc terraform pulumi ansible ansible-playbook heroku vercel netlify fly
     flyctl wrangler firebase doctl twine mail mailx sendmail mutt swaks msmtp psql pg_dump pg_restore mysql mysqldump mariadb

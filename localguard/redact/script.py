@@ -3,10 +3,11 @@
 import ast
 import re
 
+from localguard.redact.programs import names
+
 _MAX_CODE = 256 * 1024
 
-_LOCAL_MODULES = frozenset(
-    """
+_LOCAL_MODULES = names("""
     __future__ abc argparse array ast base64 binascii bisect bz2 calendar cmath codecs collections colorsys configparser
     contextlib copy csv dataclasses datetime decimal difflib dotenv enum errno filecmp fileinput fnmatch fractions functools
     getpass gettext glob graphlib gzip hashlib heapq hmac html inspect io itertools json keyword linecache locale logging
@@ -15,19 +16,14 @@ _LOCAL_MODULES = frozenset(
     token tokenize toml tomli tomli_w tomlkit tomllib traceback types typing typing_extensions unicodedata unittest uuid
     warnings weakref xml yaml ruamel zipfile zlib zoneinfo numpy pandas pydantic attr attrs jinja2 pytest dateutil
     cryptography jwt nacl bcrypt
-    """.split()
-)
+    """)
 _NETWORK_PARTS = frozenset({"handlers", "config", "server", "client"})  # of logging, xmlrpc, …: these reach out
-_DANGEROUS_NAMES = frozenset(
-    "exec eval compile __import__ globals locals vars breakpoint __builtins__ __loader__ __spec__".split()
-)
-_DANGEROUS_ATTRIBUTES = frozenset(
-    """
+_DANGEROUS_NAMES = names("exec eval compile __import__ globals locals vars breakpoint __builtins__ __loader__ __spec__")
+_DANGEROUS_ATTRIBUTES = names("""
     system popen execv execve execl execle execlp execlpe execvp execvpe spawnl spawnle spawnlp spawnv spawnve spawnvp
     posix_spawn posix_spawnp fork forkpty startfile import_module load_module exec_module modules __import__ __globals__
     __builtins__ __subclasses__ __getattribute__ load_extension enable_load_extension unsafe_load read_html
-    """.split()
-)
+    """)
 _NETWORK_CODE = re.compile(
     r"\b(?:requests|httpx|aiohttp|urllib[23]?|urlopen|http\.client|httplib|socket|smtplib|ftplib|paramiko|telnetlib|boto3?"
     r"|websockets?|XMLHttpRequest|WebSocket|axios|sendBeacon|EventSource|LWP|IO::Socket|Net::|HTTP::|open-uri"
@@ -45,16 +41,14 @@ _STARTS_PROGRAM = re.compile(
     r"|globalThis|process\s*\.\s*(?:binding|dlopen|mainModule)|constructor|Kernel|DynaLoader|XSLoader)\b|`|%x[\W]|\|\s*[\"']|[\"']\s*\|"
 )
 _JAVASCRIPT_MODULE = re.compile(r"(?:\brequire\s*\(|\bfrom\b|\bimport\b\s*\(?)\s*(?:([\"'])([^\"']*)\1)?")
-_LOCAL_JAVASCRIPT = frozenset(
-    "assert buffer crypto events fs fs/promises os path process readline string_decoder url util zlib".split()
+_LOCAL_JAVASCRIPT = names(
+    "assert buffer crypto events fs fs/promises os path process readline string_decoder url util zlib"
 )
 _OTHER_MODULE = re.compile(r"^\s*(?:use|require|import|load|include)\s+['\"]?([\w:./-]+)", re.MULTILINE)
-_LOCAL_OTHER = frozenset(
-    """
+_LOCAL_OTHER = names("""
     strict warnings utf8 File::Spec File::Basename File::Slurp File::Path File::Copy File::Find Data::Dumper JSON JSON::PP
     MIME::Base64 Digest::SHA Digest::MD5 List::Util POSIX json yaml fileutils pathname set digest base64 erb time date csv
-    """.split()
-)
+    """)
 
 
 def python_reaches_beyond(code: str) -> str | None:

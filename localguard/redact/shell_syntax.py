@@ -15,7 +15,8 @@ COMPUTED = "\0"
 
 _MAX_DEPTH = 30
 
-_PLAIN = re.compile(r"[^\s'\"\\$`;&|<>()]+")
+_PLAIN = re.compile(r"[^ \t\r\n'\"\\$`;&|<>()]+")
+_BODY_PLAIN = re.compile(r"[^\\$`]+")
 _QUOTED_PLAIN = re.compile(r"[^\"\\$`]+")
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
 _COMMENT = re.compile(r"#[^\n]*")
@@ -24,7 +25,9 @@ _REDIRECT = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<(?!\()|>(?!\()")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!_-]")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[[^\]]*\])?\+?=")
 _FUNCTION = re.compile(r"[ \t]*\([ \t]*\)")
-_SKIPPED = frozenset("if then elif else fi while until do done ! { } time coproc".split())
+_SKIPPED = frozenset(
+    {"if", "then", "elif", "else", "fi", "while", "until", "do", "done", "!", "{", "}", "time", "coproc"}
+)
 
 
 class NotParsable(LocalguardError):
@@ -144,7 +147,10 @@ class _Reader:
                 break
             if self.text[self.position] == "(":
                 raise NotParsable("a bracket inside a command")
+            before = self.position
             word = self._read_word()
+            if self.position == before:
+                raise NotParsable("a character that begins nothing")
             if word.text.isdigit() and not word.quoted and self.text[self.position : self.position + 1] in ("<", ">"):
                 continue  # a descriptor's number
             if command.words:
@@ -302,9 +308,7 @@ class _Reader:
         parts: list[str] = []
         text = self.text
         while True:
-            plain = (
-                _QUOTED_PLAIN.match(text, self.position) if end else re.compile(r"[^\\$`]+").match(text, self.position)
-            )
+            plain = (_QUOTED_PLAIN if end else _BODY_PLAIN).match(text, self.position)
             if plain is not None:
                 parts.append(plain.group())
                 self.position = plain.end()

@@ -1,7 +1,8 @@
 """One placeholder, one decision: turn it back, leave it, or refuse to write it into a file."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact.report import Report, UnknownPlaceholder, Withheld
@@ -55,26 +56,28 @@ def restore_strings(value: object, restore: Callable[[str], str]) -> object:
     """
     if isinstance(value, str):
         return restore(value)
-    if not isinstance(value, dict | list):
-        return value
-    root: list[object] = [value]
-    pending: list[tuple[dict[str, object] | list[object], object, object]] = [(root, 0, value)]
+    holder: list[Any] = [value]
+    pending: list[tuple[Any, Any]] = [(holder, 0)]  # containers whose item at the key is still the caller's
     while pending:
-        holder, key, old = pending.pop()
-        new: dict[str, object] | list[object]
+        container, key = pending.pop()
+        old = container[key]
         if isinstance(old, dict):
-            new = {restore(name): inner for name, inner in old.items()}
-            children = list(new.items())
+            new: Any = {restore(name): inner for name, inner in old.items()}
+            keys: Iterable[Any] = list(new)
+        elif isinstance(old, list):
+            new = list(old)
+            keys = range(len(new))
         else:
-            new = list(old) if isinstance(old, list) else []
-            children = list(enumerate(new))
-        holder[key] = new  # type: ignore[index, call-overload]
-        for child_key, child in children:
+            continue
+        container[key] = new
+        for inner_key in keys:
+            child = new[inner_key]
             if isinstance(child, str):
-                new[child_key] = restore(child)  # type: ignore[index, call-overload]
+                new[inner_key] = restore(child)
             elif isinstance(child, dict | list):
-                pending.append((new, child_key, child))
-    return root[0]
+                pending.append((new, inner_key))
+    result: object = holder[0]
+    return result
 
 
 def known_in(value: object, vault: Vault) -> list[Known]:
