@@ -74,10 +74,14 @@ async def serve(
         stack.push_async_callback(pool.close)
         upstream = Upstream(own_ports=[server.port])
         stack.push_async_callback(upstream.close)
-        watcher = PolicyWatcher(home, lambda layer: _change(handle[0], store, layer), lambda error: _broken(handle[0], error))
+        watcher = PolicyWatcher(
+            home, lambda layer: _change(handle[0], store, layer), lambda error: _broken(handle[0], error)
+        )
         watcher.load()
         state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
-        control = Control(home, stop=stop.set, status=lambda: _status(handle[0], server, started), exchanges=lambda: handle[0].recent)
+        control = Control(
+            home, stop=stop.set, status=lambda: _status(handle[0], server, started), exchanges=lambda: handle[0].recent
+        )
         handle.append(
             Guard(
                 store=store,

@@ -6,6 +6,7 @@ refusal in the error shape of the wire format that the agent spoke; everything a
 
 import asyncio
 import hmac
+import re
 import secrets
 import time
 from collections import OrderedDict, deque
@@ -28,14 +29,14 @@ from localguard.exchange.request import Facts, Head, Redacted, RequestReading, R
 from localguard.policy.decide import Decision, decide
 from localguard.policy.model import Effect, EndpointClass, Obligation, Work
 from localguard.proxy import records
-from localguard.proxy.admission import Admission, Admitted, AdmissionRefused, ControlCall
+from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.callers import Caller, Callers, PolicyState
 from localguard.proxy.connection import BodyError, BodyTooLarge, Limits, Reply, cut, head_of, read_body
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
 from localguard.proxy.headers import EXCHANGE, joined, reply_headers, split_credentials, upstream_headers
 from localguard.proxy.ollama_models import OllamaModels
-from localguard.proxy.scan_pool import ScanPool, ScannerFailed, ScanTimeout
+from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
 from localguard.proxy.upstream import (
     Destination,
     Upstream,
@@ -57,6 +58,7 @@ T = TypeVar("T")
 
 _INLINE_BYTES = 256 * 1024
 """Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
+_MODEL_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,79}")
 _MAX_WORKSPACES = 64
 _MAX_REPLY = 1024 * 1024 * 1024
 _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
@@ -194,6 +196,7 @@ class Guard:
             key = await asyncio.to_thread(self._keys.workspace_key, workspace_id)
             fingerprint_key = await asyncio.to_thread(self._keys.fingerprint_key, workspace_id)
             memory = self._memories.setdefault(workspace_id, _new_memory(key, fingerprint_key))
+            memory.vault.add_known(self._control.token, "CREDENTIAL", distinctive=True)
             while len(self._memories) > _MAX_WORKSPACES:
                 self._memories.popitem(last=False)
         self._memories.move_to_end(workspace_id)
@@ -232,7 +235,7 @@ class Guard:
         """Parse and scan what is new in this request."""
         admitted, memory = exchange.admitted, exchange.memory
         positions = split_credentials(admitted.headers, admitted.query, exchange.caller.endpoint.auth_headers)
-        for value in positions.credentials:
+        for value in (*positions.credentials, admitted.workspace_token or ""):
             memory.vault.add_known(value, "CREDENTIAL")
         scanned = [admitted.headers[index] for index in positions.scanned]
         head = Head(exchange.method, admitted.path, admitted.query or "", scanned)
@@ -282,17 +285,21 @@ class Guard:
         endpoint = caller.endpoint
         endpoint_class = endpoint.endpoint_class
         if endpoint.kind == "ollama" and endpoint_class is EndpointClass.LOCAL and facts.model is not None:
-            reason = await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model)
-            if reason is not None:
+            plain = _MODEL_NAME.fullmatch(facts.model) is not None  # it is sent to Ollama before it is redacted
+            if (
+                not plain
+                or await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model) is not None
+            ):
                 endpoint_class = EndpointClass.HOSTED
                 exchange.caller = caller = replace(caller, endpoint=replace(endpoint, endpoint_class=endpoint_class))
         work = Work(
-            workspace=caller.workspace.name if caller.workspace.attributed else None,
+            workspace=caller.workspace.name,
             sensitivity=caller.workspace.sensitivity,
             task=caller.task,
             endpoint=endpoint.name,
             endpoint_class=endpoint_class,
-            model=facts.model,
+            # None is "not known" and matches every deny; a call without a body is about no model at all
+            model=facts.model if facts.body_bytes else facts.model or "",
             identity=endpoint.identity,
             agent=caller.agent,
             tools=frozenset(facts.tools),
@@ -503,7 +510,9 @@ class Guard:
             ca_file=Path(endpoint.ca_file) if endpoint.ca_file else None,
         )
         target = redacted.path + (f"?{redacted.query}" if exchange.admitted.query is not None else "")
-        state, origin, error = "failed", "guard", "internal"
+        state: str = "failed"
+        origin: str | None = "guard"
+        error: str | None = "internal"
         self.counters.exchanges += 1
         try:
             headers = await self._upstream_headers(exchange, redacted, has_body)
@@ -661,19 +670,19 @@ class Guard:
     def _note(self, exchange: Exchange, state: str, error: str | None) -> None:
         """Keep the last exchanges for `status`: what the log's metadata would say of them."""
         caller = exchange.caller
-        self.recent.append(
-            {
-                "exchange": exchange.id,
-                "endpoint": caller.endpoint.name,
-                "agent": caller.agent,
-                "workspace": caller.workspace.name,
-                "model": exchange.facts.model if exchange.facts and exchange.redacted else None,
-                "state": state,
-                "error": error,
-                "replaced": len(exchange.redacted.replaced) if exchange.redacted else 0,
-                "total_ms": int((time.monotonic() - exchange.started) * 1000),
-            }
-        )
+        note: dict[str, object] = {
+            "exchange": exchange.id,
+            "endpoint": caller.endpoint.name,
+            "agent": caller.agent,
+            "workspace": caller.workspace.name,
+            "model": exchange.facts.model if exchange.facts and exchange.redacted else None,
+            "state": state,
+            "error": error,
+            "replaced": len(exchange.redacted.replaced) if exchange.redacted else 0,
+            "total_ms": int((time.monotonic() - exchange.started) * 1000),
+        }
+        self.recent.append(note)
+        self._control.publish("exchange", note)
 
 
 async def _off_loop(step: Callable[[], T], size: int) -> T:
@@ -725,7 +734,9 @@ def _of_upstream(failure: UpstreamError) -> Refusal:
     if isinstance(failure, UpstreamRefused):
         return Refusal(403, "upstream_refused", "upstream-address", f"{failure}.", "Check the endpoint's base_url.")
     status = 504 if isinstance(failure, UpstreamTimeout) else 502
-    return Refusal(status, "upstream_failed", "upstream", f"{failure}.", "Check the endpoint, then try again.", "network")
+    return Refusal(
+        status, "upstream_failed", "upstream", f"{failure}.", "Check the endpoint, then try again.", "network"
+    )
 
 
 def _origin(failure: UpstreamError) -> str:
@@ -749,4 +760,3 @@ def _judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, str | None, s
         if streamed and reply.close_delimited and exchange.format.name != "generic-json":
             return "cut", "provider", "no-end-mark"
     return "completed", None, None
-
