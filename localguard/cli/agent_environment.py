@@ -79,8 +79,8 @@ def _address(variable: Variable, value: str, endpoints: Sequence[Endpoint], pref
         )
     if variable.only_if_set:
         return None
-    endpoint = _first(endpoints, variable.kinds)
-    return f"{prefix}/{endpoint.name}{variable.suffix}" if endpoint else None
+    default = _first(endpoints, variable.kinds)
+    return f"{prefix}/{default.name}{variable.suffix}" if default else None
 
 
 def points_to_guard(value: str, port: int) -> bool:

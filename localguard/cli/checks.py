@@ -141,9 +141,9 @@ def _log(home: Home, port: int) -> _Result:
 
 
 def _engines(home: Home, port: int) -> _Result:
-    from localguard.detect.builtin import builtin_scanner
+    from localguard.proxy.scan_pool import build_scanner
 
-    scanner = builtin_scanner([home.rules_dir])
+    scanner = build_scanner([home.rules_dir])
     scanner.load()
     sample = b"GITHUB_TOKEN=gh" + b"p_" + b"0123456789abcdefghijABCDEFGHIJ012345\n"  # not issued: its checksum is wrong
     if not scanner.scan(sample):

@@ -32,12 +32,13 @@ class NotReachable(LocalguardError):
 EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
     {
         "WrongUse": ExitCode.WRONG_USE,
-        "EndpointInvalid": ExitCode.WRONG_USE,
-        "EndpointUnknown": ExitCode.WRONG_USE,
-        "KeyNameInvalid": ExitCode.WRONG_USE,
+        "EndpointTaken": ExitCode.WRONG_USE,
+        "EndpointMissing": ExitCode.WRONG_USE,
+        "KeyUnknown": ExitCode.WRONG_USE,
         "NotReachable": ExitCode.UNREACHABLE,
-        "GuardUnreachable": ExitCode.UNREACHABLE,
-        "NotOurGuard": ExitCode.UNREACHABLE,
+        "GuardNotReachable": ExitCode.UNREACHABLE,
+        "GuardNotOurs": ExitCode.UNREACHABLE,
+        "GuardAnswered": ExitCode.UNREACHABLE,
         "LocalguardError": ExitCode.FOUND,
     }
 )

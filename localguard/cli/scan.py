@@ -78,9 +78,9 @@ class _Scanning:
 
     def __init__(self, home: "Home") -> None:
         from localguard.config.policy_files import load_policy
-        from localguard.detect.builtin import builtin_scanner
+        from localguard.proxy.scan_pool import build_scanner
 
-        self._scanner = builtin_scanner([home.rules_dir])
+        self._scanner = build_scanner([home.rules_dir])
         self._layer = load_policy(home.policy_file)
         self.found = False
         self.failed = False
