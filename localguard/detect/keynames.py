@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, word_set, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
 
@@ -17,23 +17,23 @@ KEY_WORD: Final = (
 )
 
 # Words after the telling one that change nothing: `password_prod`, `api_key_2`, `token_value`.
-_NEUTRAL: Final = frozenset(
+_NEUTRAL: Final = word_set(
     """
     0 1 2 3 4 5 6 7 8 9 prod production dev development stage staging test testing qa uat live sandbox local main master
     primary secondary tertiary old new current previous backup default value val raw plain plaintext clear cleartext text
     b64 base64 encoded enc str string eu us asia global internal external override
-    """.split()
+    """
 )
 
 _PASSWORD: Final = frozenset({"password", "passwd", "passphrase", "passcode", "pass", "pwd", "pswd", "passwort", "pw"})
 _TOKEN: Final = frozenset({"token", "bearer", "jwt"})
 _SECRET: Final = frozenset({"secret", "credential", "credentials"})
-_KEY_OWNERS: Final = frozenset(
+_KEY_OWNERS: Final = word_set(
     """
     api access auth private secret sign signing encrypt encryption crypto account shared master service client license
     subscription storage ssh jwt session webhook admin root hmac aes app application deploy publish publishing write
     instrumentation registration integration consumer csrf data datadog dd db database
-    """.split()
+    """
 )
 # Lower-case compounds without a separator, longest first: `dbpassword`, `authtoken`, `clientsecret`.
 _COMPOUNDS: Final = (
@@ -53,12 +53,12 @@ _COMPOUNDS: Final = (
     ("pwd", "PASSWORD"),
 )
 # Words before that turn a token or secret into something else.
-_NOT_SECRET_OWNERS: Final = frozenset(
+_NOT_SECRET_OWNERS: Final = word_set(
     """
     csrf xsrf next page continuation start end stop pad eos bos unk mask sep cls special cancel cancellation max min num
     total count prompt completion input output current lexer syntax public no has is use show hide forgot reset require
     requires required needs with without allow enable disable by pagination sync resume cursor get set delta
-    """.split()
+    """
 )
 
 
@@ -84,7 +84,7 @@ def secret_key_type(key: str) -> str | None:
             else "PASSWORD"
         )
     if last in _TOKEN:
-        return None if owner in _NOT_SECRET_OWNERS else "ACCESS_TOKEN"
+        return None if owner in _NOT_SECRET_OWNERS or "public" in words else "ACCESS_TOKEN"
     if last in _SECRET:
         return None if owner in _NOT_SECRET_OWNERS else "SECRET"
     if last == "key":
@@ -119,6 +119,17 @@ _INTERPOLATION: Final = re.compile(r"\$\{[^}]+\}|\{\{[^}]+\}\}|\$\([^)]+\)|#\{[^
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*")
 _PATH_OF_NAMES: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+")
 _CALL_OR_INDEX: Final = re.compile(r"(?:new |await |not )?[A-Za-z_$][\w$.:<>*&]*[\(\[].*")
+# `process.current_process().authkey`, `a[0].b(c)`, `x if y else z`, `a + b`, `None, secure=None`
+_EXPRESSION: Final = re.compile(
+    r"""(?x)
+    (?:await\ |not\ |new\ )?[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\([^()]*\)|\[[^\]]*\])+[,;:)\]}]* |
+    [A-Za-z_$][\w$.]*\s+(?:[-+*/%|&<>=!?]{1,3}|if|else|or|and|is|in|as|for)\s.* |
+    [\w.()\[\]"']+,\s*\*{0,2}\w+(?:=|:\s|,|\)).*
+    """
+)
+_OPEN_CALL: Final = re.compile(r"[A-Za-z_$][\w$.]*\([\w.,\s\[\]]*")
+_STRING_PREFIX: Final = re.compile(r"(?i)(?:[bruf]|rb|br|rf|fr)[\"']")
+_FORMAT: Final = re.compile(r"%[-+0-9.]*[sdrvqxif]|%\(\w+\)[sd]|\{[\w.!:\[\]]*\}|\\[nrt]")
 _MASK_INSIDE: Final = re.compile(
     r"(?i)\*{3,}|•{3,}|x{5,}|\.{3}$|<[a-z][\w -]*>|your[-_ ]|placeholder|redacted|example|changeme|insert[-_ ]"
 )
@@ -136,14 +147,15 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     unquoted `KEY=value`, `bare` an unquoted `key: value` or `key = value`.
     """
     text = value.strip()
+    if syntax != "quoted" and not any(char.isdigit() for char in text):
+        text = text.rstrip(",;")
     lowered = text.lower()
     if len(text) < 3 or lowered in PLACEHOLDER_VALUES or _REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text):
         return False
     if (
         "://" in text
         or _INTERPOLATION.search(text)
-        or text.startswith(("/", "./", "../", "~/"))
-        and text.count("/") > 1
+        or (text.startswith(("/", "./", "../", "~/")) and text.count("/") > 1)
     ):
         return False
     kind = secret_key_type(key)
@@ -151,30 +163,32 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if re.fullmatch(r"[\d.\s:/-]+", text) and kind != "PASSWORD":
         return False
-    if not any(char.isalnum() for char in text) or (len(set(text)) < 3 and len(text) > 3):
+    if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
         return False
-    if _is_name_of_itself(text, key):
+    if _is_name_of_itself(text.rstrip(": ?"), key):
         return False
     has_digit = any(char.isdigit() for char in text)
-    if " " in text or "\t" in text:
-        words = text.split()
-        if not has_digit and (len(words) < 4 or _SENTENCE.search(text) or syntax != "quoted"):
-            return False
-        if syntax == "bare" or _SENTENCE.search(text):
-            return has_digit and any(_is_random(word) for word in words) and not _SENTENCE.search(text)
-    if kind != "PASSWORD" and not _strong_enough(text, has_digit):
+    if syntax != "quoted" and not _unquoted_literal(value.strip(), lowered, syntax, has_digit):
         return False
-    if syntax == "quoted":
-        return True
-    return _unquoted_literal(text, lowered, syntax, has_digit)
+    if " " in text or "\t" in text:
+        if _SENTENCE.search(text):
+            return False
+        if syntax == "bare":
+            return any(_is_random(word) for word in text.split())
+        if not has_digit and (len(text.split()) < 4 or syntax != "quoted"):
+            return False
+    return kind == "PASSWORD" or _strong_enough(text, has_digit)
 
 
 def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) -> bool:
     """The part of the judgement that tells unquoted values from code."""
-    if lowered in TYPE_NAMES:
+    name = text.rstrip(",;)")
+    if lowered in TYPE_NAMES or _EXPRESSION.fullmatch(text) or _STRING_PREFIX.match(text):
         return False
-    if _CALL_OR_INDEX.fullmatch(text) and text[-1] in ")]},;:":
+    if (_CALL_OR_INDEX.fullmatch(text) and text[-1] in ")]},;:") or _OPEN_CALL.fullmatch(text):
         return False
+    if name != text and _IDENTIFIER.fullmatch(name) and not (has_digit and name.isalnum()):
+        return False  # `f(credentials=enforce_credentials,`
     if syntax == "env":
         return not (_PATH_OF_NAMES.fullmatch(text) and not has_digit)
     if text[-1] in ",;{([" or text[0] in "([{\"'`<>|=&*@!%" or "::" in text or "->" in text:

@@ -12,6 +12,7 @@ import re2
 
 from localguard.detect.finding import DataClass
 from localguard.detect.validators import VALIDATORS, Validator
+from localguard.detect.words import word_set
 from localguard.errors import LocalguardError
 
 RE2_OPTIONS: Final = re2.Options()
@@ -22,9 +23,9 @@ RE2_OPTIONS.max_mem = 32 << 20
 _TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,27}")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
 _DEFINED: Final = re.compile(r"@([a-z_]+)@")
-_FIELDS: Final = frozenset(
+_FIELDS: Final = word_set(
     "id type class description keywords gate pattern group key_group entropy validators context allow not_before not_after "
-    "reach distinctive enabled source date match no_match".split()
+    "reach distinctive enabled source date match no_match"
 )
 
 

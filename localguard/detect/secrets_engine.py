@@ -154,7 +154,7 @@ class SecretsEngine:
         from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
 
         self._keyword_groups = dict(QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP)
-        classes = {cls.__name__: cls for cls in get_mapping_from_secret_type_to_class().values()}
+        classes: dict[str, Any] = {cls.__name__: cls for cls in get_mapping_from_secret_type_to_class().values()}
         for plugin in PLUGINS:
             built = classes[plugin.name]()
             name = f"detect-secrets/{plugin.rule}"
@@ -198,9 +198,9 @@ def _matches(name: str, plugin: _Plugin, pattern: re.Pattern[str], piece: Piece)
             start += len("AccountKey=")
         if plugin.rule == "slack" and piece.text.startswith("https://", start):
             start += len("https://hooks.slack.com/services/")
-        if plugin.issuer and plugin.rule not in ("artifactory", "npm") and not group:
-            if _LEFT.search(piece.text[:start]) or (plugin.rule == "twilio" and _RIGHT.match(piece.text, end)):
-                continue
+        token = plugin.issuer and not group and plugin.rule not in ("artifactory", "npm")
+        if token and (_LEFT.search(piece.text[:start]) or (plugin.rule == "twilio" and _RIGHT.match(piece.text, end))):
+            continue
         value = piece.text[start:end]
         kind = plugin.type
         if plugin.rule == "aws" and group:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from localguard.detect.keynames import literal_value
-from localguard.detect.words import PLACEHOLDER_VALUES, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, is_common, word_set, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +129,15 @@ _IBAN_LENGTHS: Final[Mapping[str, int]] = {
     country: int(length)
     for country, length in (
         entry.split(":")
-        for entry in (
-            "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DJ:27 "
-            "DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 "
-            "IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 "
-            "MN:20 MR:27 MT:31 MU:30 NI:28 NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 RU:33 SA:24 SC:31 "
-            "SD:18 SE:24 SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30"
-        ).split()
+        for entry in sorted(
+            word_set(
+                "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DJ:27 "
+                "DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 "
+                "IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 "
+                "MN:20 MR:27 MT:31 MU:30 NI:28 NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 RU:33 SA:24 SC:31 "
+                "SD:18 SE:24 SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20 YE:30"
+            )
+        )
     )
 }
 
@@ -214,11 +216,11 @@ _NO_MAIL_USER: Final = re.compile(
     r"somebody|nobody|test|x+|security|postmaster|mailer-daemon)$",
     re.IGNORECASE,
 )
-_FILE_ENDINGS: Final = frozenset(
+_FILE_ENDINGS: Final = word_set(
     "png jpg jpeg gif svg webp ico bmp js ts tsx jsx mjs cjs css scss less html htm json yaml yml toml xml md txt py rb rs "
     "go java kt c h cc cpp hpp cs sh bash zsh fish ps1 bat exe dll so dylib zip gz tar tgz bz2 xz whl jar war log lock "
     "map service socket timer target mount slice scope device conf cfg ini sql db pdf doc csv tsv mp4 mp3 wav woff ttf "
-    "vue svelte php pl lua el vim test spec".split()
+    "vue svelte php pl lua el vim test spec"
 )
 
 
@@ -246,6 +248,8 @@ def phone(candidate: Candidate) -> bool:
     digits = re.sub(r"\D", "", value)
     if len(set(digits)) < 4 or not 7 <= len(digits) <= 15:
         return False
+    if re.match(r"[.,]\d|\s?[%*/=]", candidate.after):
+        return False  # a number of another kind
     if "555" in digits and re.search(r"555[^\d]?01\d\d$", value):
         return False  # numbers reserved for fiction (NANPA 555-0100 to 555-0199)
     for region in (None,) if value.lstrip(" (").startswith("+") else ("US", "GB", "DE", "FR", "IN", "ES", "IT"):
@@ -329,9 +333,15 @@ def basic_credentials(candidate: Candidate) -> bool:
     return ":" in decoded and decoded.isprintable() and len(decoded) > 3
 
 
+_AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
+
+
 def literal(candidate: Candidate) -> bool:
     """A literal value where its syntax quotes values: no reference, no placeholder, no name of a type."""
-    return literal_value(candidate.value, candidate.key, "quoted")
+    value = candidate.value
+    if _AFTER_COMMA.search(candidate.before) and not (any(char.isdigit() for char in value) and value.isascii()):
+        return False  # a list of names, or a call such as `getattr(self.password, 'hash')`
+    return literal_value(value, candidate.key, "quoted")
 
 
 def literal_env(candidate: Candidate) -> bool:
@@ -374,11 +384,13 @@ def cookie(candidate: Candidate) -> bool:
 def userinfo_password(candidate: Candidate) -> bool:
     """The password of `scheme://user:password@host`, unless it is a reference, a mask or the word for itself."""
     value = candidate.value
+    if re.match(r"\d{1,5}[/?#]", value):
+        return False  # a port and a path: the `@` comes later
     if value.lower() in PLACEHOLDER_VALUES or re.fullmatch(
         r"[x*.\-_]+|\$.*|%[\w]+%|[<{\[(].*|\{\{?.*", value, re.IGNORECASE
     ):
         return False
-    return not (words_of(value) in (["your", "password"], ["my", "password"]))
+    return words_of(value) not in (["your", "password"], ["my", "password"])
 
 
 VALIDATORS: Final[Mapping[str, Validator]] = {

@@ -4,8 +4,14 @@ import re
 from functools import lru_cache
 from typing import Final
 
+
+def word_set(words: str) -> frozenset[str]:
+    """The set of the words in `words`, which white space separates."""
+    return frozenset(words.split())
+
+
 # Values that stand where a secret would but say nothing. Compared in lower case, whole value.
-PLACEHOLDER_VALUES: Final[frozenset[str]] = frozenset(
+PLACEHOLDER_VALUES: Final[frozenset[str]] = word_set(
     """
     none null nil true false yes no on off undefined nan default optional required enabled disabled unset empty blank
     unknown auto any all todo tbd fixme n/a na redacted masked hidden removed omitted filtered sensitive changeme
@@ -14,22 +20,22 @@ PLACEHOLDER_VALUES: Final[frozenset[str]] = frozenset(
     mypassword mysecret mytoken yourpassword your_password your-password yourtoken your_token your-token yoursecret
     your_secret your-secret your_api_key your-api-key yourapikey your_key_here your-key-here insert_key_here notset
     not_set not-set bearer basic oauth jwt test
-    """.split()
+    """
 )
 
 # Names of types in the languages that write `name: Type`.
-TYPE_NAMES: Final[frozenset[str]] = frozenset(
+TYPE_NAMES: Final[frozenset[str]] = word_set(
     """
     str string bytes bytearray int integer float double long short bool boolean number bigint object any anystr void char
     uint int32 int64 uint32 uint64 uint8 u8 i32 i64 dict list tuple set map array vec option optional union never unknown
     symbol date datetime timestamp uuid varchar text blob json jsonb secretstr secretbytes buffer callable iterable
     sequence mapping literal self type nothing unit error result promise password token secret credentials apikey
     nonetype none null undefined
-    """.split()
+    """
 )
 
 # Words that names in programs and settings are made of. A value made of these alone is a name, not a secret.
-_COMMON: Final[frozenset[str]] = frozenset(
+_COMMON: Final[frozenset[str]] = word_set(
     """
     a access account action active actual admin administrator alias all allow an and any anonymous api app application
     apply arg args array async at attr attribute auth authentication authorization auto backend bar base basic baz bearer
@@ -62,7 +68,7 @@ _COMMON: Final[frozenset[str]] = frozenset(
     undefined union unique unit unknown update upload uri url use user username users util valid validate validation
     value values var variable verify version view virtual wait warn warning web webhook week welcome with word work
     worker workspace write writer xml yaml year yes you your zone
-    """.split()
+    """
 )
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
