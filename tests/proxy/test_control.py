@@ -1,0 +1,295 @@
+"""The control API: nothing without the token, and no token for a squatter."""
+
+import asyncio
+import http.server
+import secrets
+import stat
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from localguard.config.home import Home
+from localguard.proxy.admission import Admission, ControlCall
+from localguard.proxy.connection import head_of
+from localguard.proxy.control import Control
+from localguard.proxy.control_client import (
+    ControlClient,
+    GuardAnswered,
+    GuardNotOurs,
+    GuardNotReachable,
+    proof,
+)
+from localguard.proxy.server import GuardServer
+from tests.proxy.conftest import Guard
+
+
+class Running:
+    """A guard with nothing but its control addresses."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.stopped = asyncio.Event()
+        self.recent: deque[dict[str, object]] = deque(({"id": number} for number in range(120)), maxlen=200)
+        self.control = Control(
+            home,
+            stop=self.stopped.set,
+            status=lambda: {"version": "1", "path": Path("x")},
+            exchanges=lambda: self.recent,
+        )
+        self.server = GuardServer(self.handle, port=0)
+        self.server.bind()
+        self.admission = Admission(self.server.port)
+        self.guard = Guard(self.server, self.admission)
+        self.client = ControlClient(home, self.server.port)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        call = self.admission.admit(head_of(request))
+        assert isinstance(call, ControlCall)
+        return await self.control.answer(request, call)
+
+    async def ask(self, target: str, token: str | None = None, method: str = "GET") -> tuple[int, bytes]:
+        authorization = "" if token is None else f"Authorization: Bearer {token}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\n{authorization}\r\n"
+        answer = await self.guard.ask(head.encode())
+        return answer.status, answer.body
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.create()
+    return home
+
+
+@pytest.fixture
+async def running(home: Home) -> AsyncIterator[Running]:
+    running = Running(home)
+    await running.server.start()
+    yield running
+    await running.server.close(grace=0.2)
+
+
+async def threaded(call: Callable[..., Any], *args: object) -> Any:
+    return await asyncio.to_thread(call, *args)
+
+
+async def test_health_needs_no_token(running: Running) -> None:
+    assert await running.ask("/-/healthz") == (200, b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    "target", ["/-/api/status", "/-/api/exchanges", "/-/api/stop", "/-/events", "/-/api/nothing", "/-/", "/-"]
+)
+@pytest.mark.parametrize("token", [None, "", "wrong", "é", "lgw_" + "x" * 40])
+async def test_everything_else_needs_the_token(running: Running, target: str, token: str | None) -> None:
+    for method in ("GET", "POST"):
+        status, body = await running.ask(target, token, method)
+        assert status == 403
+        assert running.control.token.encode() not in body
+    assert not running.stopped.is_set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes")
+async def test_the_token_is_private_and_new_at_every_start(home: Home, running: Running) -> None:
+    assert stat.S_IMODE(home.control_token.stat().st_mode) == 0o600
+    assert Running(home).control.token != running.control.token
+
+
+async def test_the_client_reads_status_and_exchanges(running: Running) -> None:
+    assert await threaded(running.client.is_running) is True
+    assert await threaded(running.client.status) == {"version": "1", "path": "x"}
+    assert [one["id"] for one in await threaded(running.client.exchanges, 3)] == [117, 118, 119]
+    assert len(await threaded(running.client.exchanges)) == 50
+    assert await threaded(running.client.exchanges, 0) == []
+
+
+async def test_stop_asks_the_guard_to_end(running: Running) -> None:
+    await threaded(running.client.stop)
+    async with asyncio.timeout(2):
+        await running.stopped.wait()
+
+
+async def test_stop_is_not_a_get(running: Running) -> None:
+    assert (await running.ask("/-/api/stop", running.control.token))[0] == 405
+    assert not running.stopped.is_set()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?nonce=",
+        "?nonce=abc",
+        "?nonce=" + "g" * 64,
+        "?nonce=" + "a" * 65,
+        "?nonce=" + "a" * 64 + "&nonce=" + "b" * 64,
+    ],
+)
+async def test_a_malformed_challenge_is_refused(running: Running, query: str) -> None:
+    assert (await running.ask("/-/challenge" + query))[0] == 400
+
+
+@pytest.mark.parametrize("limit", ["-1", "x", "1e3", "9999999"])
+async def test_a_malformed_limit_is_refused(running: Running, limit: str) -> None:
+    assert (await running.ask(f"/-/api/exchanges?limit={limit}", running.control.token))[0] == 400
+
+
+def test_a_proof_depends_on_token_nonce_and_port() -> None:
+    proofs = {proof(token, nonce, port) for token in ("t", "u") for nonce in ("0", "1") for port in (1, 2)}
+    assert len(proofs) == 8
+
+
+async def test_a_guard_of_another_home_gets_no_token(running: Running, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    other.create()
+    other.control_token.write_text(secrets.token_urlsafe(32))
+    client = ControlClient(other, running.server.port)
+    assert await threaded(client.is_running) is False
+    assert client.port_taken()
+    with pytest.raises(GuardNotOurs):
+        await threaded(client.status)
+
+
+def test_no_guard_is_not_reachable(home: Home) -> None:
+    client = ControlClient(home, 1)
+    assert not client.is_running()
+    assert not client.port_taken()
+    with pytest.raises(GuardNotReachable):
+        client.status()
+    home.control_token.write_text(secrets.token_urlsafe(32))
+    with pytest.raises(GuardNotReachable):
+        client.status()
+
+
+class Squatter(http.server.BaseHTTPRequestHandler):
+    """Somebody else's process on the guard's port; notes everything that it is told."""
+
+    protocol_version = "HTTP/1.1"
+    answer: Callable[[str], bytes] = staticmethod(lambda _: b'{"proof": "%s"}' % (b"0" * 64))
+    close = False
+
+    def do_GET(self) -> None:
+        self.server.heard.append(f"{self.path} {self.headers}")  # type: ignore[attr-defined]
+        body = type(self).answer(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the name http.server looks for
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def squatter() -> Iterator[http.server.ThreadingHTTPServer]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Fresh", (Squatter,), {}))
+    server.heard = []  # type: ignore[attr-defined]
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"proof": "00"}',
+        b'{"proof": null}',
+        b"[]",
+        b"null",
+        b"not json",
+        b"",
+        b'{"proof": "\xc3\xa9"}',
+        b'{"status": "ok"}',
+    ],
+)
+def test_a_squatter_gets_no_token(home: Home, squatter: http.server.ThreadingHTTPServer, answer: bytes) -> None:
+    token = secrets.token_urlsafe(32)
+    home.control_token.write_text(token)
+    squatter.RequestHandlerClass.answer = staticmethod(lambda _: answer)  # type: ignore[attr-defined]
+    client = ControlClient(home, squatter.server_port)
+    assert not client.is_running()
+    for call in (client.status, client.stop, client.exchanges):
+        with pytest.raises(GuardNotOurs):
+            call()
+    assert token not in repr(squatter.heard)  # type: ignore[attr-defined]
+
+
+async def test_a_squatter_that_asks_the_real_guard_gets_no_token(
+    running: Running, squatter: http.server.ThreadingHTTPServer
+) -> None:
+    import http.client
+
+    def relay(path: str) -> bytes:
+        real = http.client.HTTPConnection("127.0.0.1", running.server.port, timeout=2)
+        real.request("GET", path)
+        return real.getresponse().read()
+
+    squatter.RequestHandlerClass.answer = staticmethod(relay)  # type: ignore[attr-defined]
+    client = ControlClient(running.home, squatter.server_port)
+    with pytest.raises(GuardNotOurs):
+        await threaded(client.status)
+    assert len(squatter.heard) == 1  # type: ignore[attr-defined]
+    assert running.control.token not in repr(squatter.heard)  # type: ignore[attr-defined]
+
+
+def test_the_token_is_not_sent_on_another_connection(home: Home, squatter: http.server.ThreadingHTTPServer) -> None:
+    token = secrets.token_urlsafe(32)
+    home.control_token.write_text(token)
+    port = squatter.server_port
+
+    def knows(path: str) -> bytes:
+        return b'{"proof": "%s"}' % proof(token, path.partition("nonce=")[2], port).encode()
+
+    squatter.RequestHandlerClass.answer = staticmethod(knows)  # type: ignore[attr-defined]
+    squatter.RequestHandlerClass.close = True  # type: ignore[attr-defined]
+    with pytest.raises((GuardNotOurs, GuardNotReachable)):
+        ControlClient(home, port).status()
+    assert len(squatter.heard) == 1  # type: ignore[attr-defined]
+
+
+async def test_a_refused_call_says_its_status(running: Running) -> None:
+    running.recent.clear()
+    with pytest.raises(GuardAnswered) as caught:
+        await threaded(running.client.exchanges, -1)
+    assert caught.value.status == 400
+
+
+async def test_events_come_live_and_do_not_hold_up_a_stop(running: Running) -> None:
+    client = await running.guard.client()
+    head = (
+        f"GET /-/events HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n\r\n"
+    )
+    await client.send(head.encode())
+    await client.reader.readuntil(b": listening\n\n")
+    running.control.publish("exchange", {"id": "e1", "state": "done"})
+    async with asyncio.timeout(2):
+        assert b'event: exchange\ndata: {"id":"e1","state":"done"}\n\n' in await client.reader.readuntil(b"}\n\n")
+    assert running.server.running == 0
+    async with asyncio.timeout(3):
+        await running.server.close(grace=5)
+    running.control.publish("exchange", {"id": "nobody listens"})
+
+
+async def test_a_slow_listener_loses_events_and_is_told(running: Running) -> None:
+    client = await running.guard.client()
+    head = (
+        f"GET /-/events HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n\r\n"
+    )
+    await client.send(head.encode())
+    await client.reader.readuntil(b": listening\n\n")
+    for number in range(1500):
+        running.control.publish("exchange", {"id": number})
+    async with asyncio.timeout(5):
+        assert b"event: lost" in await client.reader.readuntil(b'{"events":500}\n\n')
