@@ -1,0 +1,371 @@
+"""The measurements, each a coroutine that answers rows of the table.
+
+Guard, floor and direct are measured in turns within one run, so that noise hits all alike. "Added" is the time on a way
+minus the time direct; ratios are between what the guard adds and what the floor adds unless the row says `total`.
+"""
+
+import asyncio
+import itertools
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bench.client import Connection
+from tests.bench.corpus import Corpus, Session, cold_body, small_body
+from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
+
+_seeds = itertools.count(int(time.time()) << 8)
+"""Nothing that one run sends was seen by an earlier one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `target` None: for information only."""
+
+    name: str
+    measured: float
+    target: float | None
+    unit: str
+    note: str = ""
+    at_least: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, `MISSED`, or nothing where there is no target."""
+        if self.target is None:
+            return ""
+        met = self.measured >= self.target if self.at_least else self.measured <= self.target
+        return "ok" if met else "MISSED"
+
+
+Measure = Callable[[int], Coroutine[Any, Any, list[Row]]]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def ms(seconds: float) -> str:
+    """A time for a note."""
+    return f"{seconds * 1000:.2f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
+
+
+# session replay, and memory after it
+
+
+async def session(rounds: int) -> list[Row]:
+    """60 turns that send the whole history again, 30 KB to 1.6 MB, in two wire formats; memory after the first."""
+    rows: list[Row] = []
+    for wire in ("chat", "messages"):
+        totals: list[float] = []
+        lasts: list[float] = []
+        notes: list[str] = []
+        for _ in range(rounds):
+            async with rig() as made:
+                times, leaks = await _replay(made, wire)
+                memory = _memory(made.guard_pid)
+            added = {way: [a - b for a, b in zip(times[way], times["direct"], strict=True)] for way in WAYS}
+            totals.append(sum(added["guard"]) / sum(added["floor"]))
+            lasts.append(statistics.median(added["guard"][-10:]) / statistics.median(added["floor"][-10:]))
+            notes.append(
+                f"added {ms(sum(added['guard']))} against {ms(sum(added['floor']))}"
+                f" (direct {ms(sum(times['direct']))}); last ten {ms(statistics.median(added['guard'][-10:]))}"
+                f" against {ms(statistics.median(added['floor'][-10:]))}; {leaks} planted values upstream"
+            )
+            if leaks:
+                rows.append(Row(f"session {wire}: planted values upstream", leaks, 0, ""))
+        rows.append(Row(f"session {wire}: added total", statistics.median(totals), 2.5, "×", notes[-1]))
+        rows.append(Row(f"session {wire}: added p50, last ten", statistics.median(lasts), 3.0, "×", _all(lasts)))
+        rows += [row for row in memory if wire == "chat"]
+    return rows
+
+
+async def _replay(made: Rig, wire: str) -> tuple[dict[str, list[float]], int]:
+    corpus = Corpus(next(_seeds))
+    replay = Session(corpus, wire=wire)
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    connections = {name: await way.connect() for name, way in made.ways.items()}
+    for number in range(60):
+        body = replay.turn()
+        for name in _rotated(number):
+            way = made.ways[name]
+            request = way.post(body, replay.path, x_bench_chunks="20")
+            times[name].append(await connections[name].timed(request))
+        if number == 0:
+            assert 25_000 < len(body) < 40_000, len(body)
+    assert 1_500_000 < len(body) < 1_800_000, len(body)
+    await connections["guard"].timed(made.ways["guard"].post(body, replay.path))
+    leaks = corpus.leaks(await made.last_upstream())
+    for connection in connections.values():
+        connection.close()
+    return times, leaks
+
+
+def _rotated(number: int) -> list[str]:
+    start = number % len(WAYS)
+    return [*WAYS[start:], *WAYS[:start]]
+
+
+def _all(values: Sequence[float]) -> str:
+    return "rounds " + ", ".join(f"{value:.2f}" for value in values)
+
+
+def _memory(pid: int) -> list[Row]:
+    """Resident and proportional memory of the daemon and its processes, from /proc."""
+    if sys.platform != "linux":
+        return []
+    family = [pid]
+    for member in family:
+        for task in Path(f"/proc/{member}/task").iterdir():
+            family += [int(child) for child in (task / "children").read_text().split()]
+    sizes = {member: (_kilobytes(member, "Rss"), _kilobytes(member, "Pss")) for member in family}
+    daemon, pss = sizes[pid]
+    together = sum(rss for rss, _ in sizes.values())
+    proportional = sum(one for _, one in sizes.values())
+    return [
+        Row("memory after a session: daemon", daemon / 1024, 150, "MB", f"RSS; PSS {pss / 1024:.0f} MB"),
+        Row(
+            "memory after a session: with workers",
+            together / 1024,
+            350,
+            "MB",
+            f"sum of RSS of {len(family)} processes; PSS {proportional / 1024:.0f} MB",
+        ),
+    ]
+
+
+def _kilobytes(pid: int, field: str) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise RuntimeError(f"no {field} of process {pid}")
+
+
+# small requests
+
+
+async def small(rounds: int) -> list[Row]:
+    """The time of a small request one by one, and requests per second over 64 connections."""
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    rates: dict[str, list[float]] = {way: [] for way in WAYS}
+    chance = random.Random(next(_seeds))
+    async with rig() as made:
+        connections = {name: await way.connect() for name, way in made.ways.items()}
+        commits: list[float] = []
+        for number in range(150 * rounds):
+            body = small_body(chance)
+            for name in _rotated(number):
+                times[name].append(await connections[name].timed(made.ways[name].post(body)))
+            if number % 50 == 0:
+                commits += await asyncio.to_thread(_commit_times, made.home.parent / "fsync.db", 20)
+        for connection in connections.values():
+            connection.close()
+        for number in range(rounds):
+            for name in _rotated(number):
+                rates[name].append(await _rate(made.ways[name], chance, seconds=1.5))
+    p50 = {name: statistics.median(values) for name, values in times.items()}
+    commit = statistics.median(commits)
+    added = {name: p50[name] - p50["direct"] for name in WAYS}
+    per_second = {name: statistics.median(values) for name, values in rates.items()}
+    return [
+        Row(
+            "small request: total p50 less one fsync",
+            (p50["guard"] - commit) / p50["floor"],
+            3.0,
+            "×",
+            f"guard {ms(p50['guard'])}, floor {ms(p50['floor'])}, direct {ms(p50['direct'])}, commit {ms(commit)}",
+        ),
+        Row(
+            "small request: added p50 less one fsync",
+            (added["guard"] - commit) / added["floor"],
+            3.0,
+            "×",
+            f"guard adds {ms(added['guard'])}, floor {ms(added['floor'])}",
+        ),
+        Row(
+            "small requests per second, 64 connections",
+            per_second["guard"] / per_second["floor"],
+            0.5,
+            "×",
+            ", ".join(f"{name} {value:.0f}/s" for name, value in per_second.items()),
+            at_least=True,
+        ),
+    ]
+
+
+def _commit_times(path: Path, count: int) -> list[float]:
+    """Seconds of single-row commits as the log makes them: WAL, synchronous=FULL, in a thread of their own."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, text TEXT)")
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("INSERT INTO records (text) VALUES (?)", ("x" * 1500,))
+        connection.execute("COMMIT")
+        times.append(time.perf_counter() - began)
+    connection.close()
+    return times
+
+
+async def _rate(way: Way, chance: random.Random, *, seconds: float, connections: int = 64) -> float:
+    """Requests answered per second."""
+    open_ones = [await way.connect() for _ in range(connections)]
+    bodies = [[way.post(small_body(chance)) for _ in range(40)] for _ in open_ones]
+    done = 0
+    end = time.perf_counter() + seconds
+
+    async def work(connection: Connection, requests: list[bytes]) -> None:
+        nonlocal done
+        for request in itertools.cycle(requests):
+            if time.perf_counter() >= end:
+                return
+            await connection.timed(request)
+            done += 1
+
+    began = time.perf_counter()
+    await asyncio.gather(*(work(*pair) for pair in zip(open_ones, bodies, strict=True)))
+    rate = done / (time.perf_counter() - began)
+    for connection in open_ones:
+        connection.close()
+    return rate
+
+
+# streams
+
+
+async def streams(rounds: int) -> list[Row]:
+    """50 streams of 100 chunks, 20 ms apart: how much later a chunk arrives than it would directly."""
+    ratios: dict[float, list[float]] = {0.5: [], 0.99: []}
+    note = ""
+    async with rig() as made:
+        for number in range(rounds):
+            delays = {name: await _stream_delays(made.ways[name], 50, 100) for name in _rotated(number)}
+            note = ", ".join(
+                f"{name} p50 {ms(percentile(delays[name], 0.5))} p99 {ms(percentile(delays[name], 0.99))}"
+                for name in WAYS
+            )
+            for share, made_ratios in ratios.items():
+                direct, floor, guard = (percentile(delays[name], share) for name in WAYS)
+                made_ratios.append((guard - direct) / max(floor - direct, 1e-6))
+    return [
+        Row("50 streams: added chunk delay p50", statistics.median(ratios[0.5]), 2.0, "×", note),
+        Row("50 streams: added chunk delay p99", statistics.median(ratios[0.99]), 3.0, "×", _all(ratios[0.99])),
+    ]
+
+
+async def _stream_delays(way: Way, count: int, chunks: int) -> list[float]:
+    """Seconds that each chunk of `count` streams at once was on its way."""
+    delays: list[float] = []
+
+    def arrived(piece: bytes) -> None:
+        now = time.monotonic_ns()
+        position = piece.find(b'"sent":')
+        while position >= 0:
+            delays.append((now - int(piece[position + 7 : piece.index(b"}", position)])) / 1e9)
+            position = piece.find(b'"sent":', position + 7)
+
+    async def one(number: int) -> None:
+        await asyncio.sleep(0.02 * number / count)
+        connection = await way.connect()
+        body = b'{"model":"bench-1","stream":true,"messages":[{"role":"user","content":"stream %d"}]}' % number
+        answer = await connection.ask(
+            way.post(body, x_bench_chunks=str(chunks), x_bench_interval="20"), on_piece=arrived
+        )
+        assert answer.status == 200
+        connection.close()
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+    assert len(delays) == count * chunks, (len(delays), count * chunks)
+    return delays
+
+
+async def live(rounds: int) -> list[Row]:
+    """20 live streams while bodies of 4 MB are read that nobody has seen: the longest delay of a chunk."""
+    longest: dict[str, list[float]] = {way: [] for way in WAYS}
+    p99: dict[str, list[float]] = {way: [] for way in WAYS}
+    async with rig() as made:
+        with tempfile.TemporaryDirectory() as folder:
+            for number in range(rounds):
+                for name in _rotated(number):
+                    way = made.ways[name]
+                    paths = []
+                    for index in range(6):
+                        paths.append(Path(folder) / f"{number}-{name}-{index}")
+                        paths[-1].write_bytes(way.post(cold_body(Corpus(next(_seeds)), 4_000_000)))
+                    sender = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", "tests.bench.sender", str(way.port), *map(str, paths)
+                    )
+                    delays = await _stream_delays(way, 20, 150)
+                    assert await sender.wait() == 0
+                    longest[name].append(max(delays))
+                    p99[name].append(percentile(delays, 0.99))
+    floor, guard = statistics.median(longest["floor"]), statistics.median(longest["guard"])
+    note = ", ".join(
+        f"{name} {ms(statistics.median(longest[name]))} (p99 {ms(statistics.median(p99[name]))})" for name in WAYS
+    )
+    return [Row("20 live streams beside cold 4 MB bodies: longest delay, total", guard / floor, 4.0, "×", note)]
+
+
+# one large body, and the start
+
+
+async def cold(rounds: int) -> list[Row]:
+    """A body of 16 MB that nobody has seen."""
+    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    leaks = 0
+    async with rig() as made:
+        connections = {name: await way.connect() for name, way in made.ways.items()}
+        for number in range(rounds):
+            corpus = Corpus(next(_seeds))
+            body = cold_body(corpus, 16_000_000)
+            for name in _rotated(number):
+                times[name].append(await connections[name].timed(made.ways[name].post(body)))
+                if name == "guard":
+                    leaks += corpus.leaks(await made.last_upstream())
+        for connection in connections.values():
+            connection.close()
+    direct, floor, guard = (statistics.median(times[name]) for name in WAYS)
+    note = f"guard {ms(guard)}, floor {ms(floor)}, direct {ms(direct)}; {leaks} planted values upstream"
+    return [
+        Row("16 MB cold body: total", guard / floor, 6.0, "×", note),
+        Row("16 MB cold body: added", (guard - direct) / (floor - direct), 6.0, "×"),
+    ]
+
+
+async def start(rounds: int) -> list[Row]:
+    """From the start of the process to the first answer of `/-/healthz`, new home and known home."""
+    times: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="localguard-bench-", ignore_cleanup_errors=True) as folder:
+        for number in range(2 * rounds):
+            home, port = Path(folder) / f"home-{number % rounds}", free_port()
+            began = time.monotonic()
+            process = start_guard(home, port, free_port())
+            await asyncio.to_thread(wait_for, port, process)
+            times.append(time.monotonic() - began)
+            process.terminate()
+            process.wait(10)
+            await asyncio.sleep(1.0)
+    note = f"p50 {ms(statistics.median(times))} of {len(times)} starts, half of them in a new home"
+    return [Row("start: /-/healthz answers, slowest", max(times), 1.0, "s", note)]
+
+
+MEASURES: dict[str, Measure] = {
+    "session": session,
+    "small": small,
+    "streams": streams,
+    "live": live,
+    "cold": cold,
+    "start": start,
+}
