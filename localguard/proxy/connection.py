@@ -46,6 +46,8 @@ class Limits:
     """Without a byte of the body."""
     body_timeout: float = 120.0
     """For a whole body."""
+    linger: float = 2.0
+    """Spent on reading what a refused client still sends, so that it gets to read the refusal."""
     connections: int = 900
     """At once; 1,024 is the usual limit of open files, and each exchange may need a second one upstream."""
 
@@ -204,7 +206,7 @@ class GuardConnection(web.RequestHandler):
             max_line_size=limits.line_bytes,
             max_field_size=limits.line_bytes,
             max_headers=limits.header_count,
-            lingering_time=2.0,
+            lingering_time=limits.linger,
             auto_decompress=False,
         )
         self._factory = manager

@@ -199,7 +199,9 @@ async def test_head_has_no_body(guard: Guard) -> None:
 
 # Time and size
 
-QUICK = Limits(header_timeout=0.3, body_stall_timeout=0.3, body_timeout=0.8, idle_timeout=0.6, body_bytes=1000)
+QUICK = Limits(
+    header_timeout=0.3, body_stall_timeout=0.3, body_timeout=0.8, idle_timeout=0.6, body_bytes=1000, linger=0.5
+)
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /openai", GET, GET + b"X: y\r\n"])
