@@ -172,7 +172,11 @@ def _scan_files(scanning: _Scanning, paths: Sequence[Path], form: Format) -> Non
     elif form is Format.SARIF:
         print_json(scan_report.sarif([(_uri(name), finding) for name, finding in results]))
     elif form is Format.TEXT:
-        typer.echo(f"{len(results)} findings in {files} files", err=True)
+        typer.echo(f"{_number(len(results), 'finding')} in {_number(files, 'file')}", err=True)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, bytes, str | None]]:

@@ -61,9 +61,12 @@ def _in_directory(directory: Path) -> Iterator[Path]:
 
 
 def _git_names(directory: Path) -> list[str] | None:
-    """Return tracked and untracked files that git does not ignore, None outside a working tree or without git."""
-    command = ["git", "-C", str(directory), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """Return tracked and untracked files that git does not ignore; None outside a working tree, or where all is ignored."""
+    git = ["git", "-C", str(directory)]
     try:
+        if subprocess.run([*git, "check-ignore", "--quiet", "."], capture_output=True, check=False).returncode == 0:
+            return None  # the directory is ignored as a whole, and yet it was named
+        command = [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(command, capture_output=True, check=False)
     except OSError:
         return None
