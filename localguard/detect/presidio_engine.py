@@ -10,6 +10,7 @@ digits and the other patterns of plain digit runs (thousands of hits in any tabl
 need a model that the user installs).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -290,6 +291,9 @@ class PresidioEngine:
 def _results(name: str, recognizer: _Recognizer, instance: Any, piece: Piece) -> Iterator[Finding]:
     for result in instance.analyze(piece.text, instance.supported_entities, None):
         start, end = result.start, result.end
+        if recognizer.type == "EMAIL":
+            # RFC 5322 lets `=` and its like stand in a user name; in text they end a key: `OWNER=jane@…`
+            start += re.search(r"[^=/?&#!|{}~^`*$'\"]*$", piece.text[start:end].rpartition("@")[0]).start()  # type: ignore[union-attr]
         value = piece.text[start:end]
         if result.score < recognizer.score or not value.strip():
             continue

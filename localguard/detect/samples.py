@@ -172,8 +172,4 @@ _GENERATORS: Final[Mapping[str, Callable[[random.Random, str], str]]] = {
     "pem_head": lambda rng, label: _pem(rng, label).rpartition("\n")[0].rpartition("\n")[0],
     "pem_indented": lambda rng, label: _pem(rng, label).replace("\n", "\n  "),
     "pem_escaped": lambda rng, label: _pem(rng, label).replace("\n", "\\n"),
-    "pem_diff": lambda rng, label: _pem(rng, label).replace("\n", "\n+"),
-    "pem_numbered": lambda rng, label: "\n".join(
-        line if number == 0 else f"{number + 12:>2}→{line}" for number, line in enumerate(_pem(rng, label).split("\n"))
-    ),
 }

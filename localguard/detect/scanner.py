@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from localguard.detect.decorated import undecorated
 from localguard.detect.finding import Finding, Window
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
@@ -63,7 +64,7 @@ class Scanner:
             self.load()
         findings: list[Finding] = []
         for window in windows:
-            findings.extend(self._rules.examine(window))
+            findings.extend(undecorated(self._rules.examine(window), window))
             for engine in self._engines:
                 findings.extend(engine.examine(window))
         return resolve(findings)

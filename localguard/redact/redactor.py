@@ -1,5 +1,6 @@
 """What of a text is replaced, and by which placeholder: findings, known values, and what is a placeholder already."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,6 +12,7 @@ Actions = Mapping[str, Action]
 """By data class (`secret`, `pii`, `custom`). What is not named is redacted."""
 
 _CLASS_ORDER = ("secret", "custom", "pii")  # of a span with several classes the strictest counts when restoring
+_COMMENT = re.compile(rb"[\"']?[ \t]+(?:#|//|;|--|/\*)")
 _MIN_REST = 4  # alphanumeric characters beside an own placeholder that make the rest of a finding worth replacing
 
 _MAX_PASSES = 3  # a union of overlapping hits is a new value, which may stand elsewhere in the same text
@@ -45,7 +47,16 @@ class Replacement:
 class _Piece:
     start: int
     end: int
-    members: list[FindingLike]
+    parts: list[tuple[int, int, FindingLike]]  # what the union is made of, in whole characters
+
+    @property
+    def members(self) -> list[FindingLike]:
+        return [finding for _, _, finding in self.parts]
+
+    def inner(self) -> list[tuple[int, int, FindingLike]]:
+        """Return the distinctive findings that are smaller than the union: they may stand alone elsewhere."""
+        size = self.end - self.start
+        return [part for part in self.parts if part[2].distinctive and part[1] - part[0] < size]
 
 
 def learn(
@@ -63,8 +74,8 @@ def learn(
     for text, findings in texts:
         for piece in _pieces(text, findings, vault, actions):
             best.setdefault(text[piece.start : piece.end], []).extend(piece.members)
-            for member in _inner(piece):
-                best.setdefault(text[member.start : member.end], []).append(member)
+            for start, end, member in piece.inner():
+                best.setdefault(text[start:end], []).append(member)
     for value, members in best.items():
         _remember(value, members, vault, precedence)
 
@@ -113,11 +124,15 @@ def apply(text: bytes, replaced: Sequence[Replacement]) -> bytes:
 
 
 def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions: Actions) -> list[_Piece]:
-    """Return the unions of overlapping findings, without the own placeholders within them."""
+    """Return the unions of overlapping findings, without the own placeholders and the known values within them.
+
+    A known value keeps its placeholder, whatever a looser rule takes in around it (P5).
+    """
     wanted = [finding for finding in findings if actions.get(finding.data_class) != "allow"]
     if not wanted:
         return []
     own = vault.own_spans(text)
+    own = sorted([*own, *_standing_apart(text, wanted, vault)])
     parts: list[tuple[int, int, FindingLike]] = []
     for finding in wanted:
         start, end = _whole_characters(text, max(0, finding.start), min(len(text), finding.end))
@@ -128,10 +143,23 @@ def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions:
     for start, end, finding in parts:
         if pieces and start < pieces[-1].end:
             pieces[-1].end = max(pieces[-1].end, end)
-            pieces[-1].members.append(finding)
+            pieces[-1].parts.append((start, end, finding))
         else:
-            pieces.append(_Piece(start, end, [finding]))
+            pieces.append(_Piece(start, end, [(start, end, finding)]))
     return pieces
+
+
+def _standing_apart(text: bytes, findings: Sequence[FindingLike], vault: Vault) -> Iterator[tuple[int, int]]:
+    """Yield the known values that a finding takes in with text set apart by a space, such as a comment behind them."""
+    for span in vault.sweep(text):
+        around = [one for one in findings if one.start <= span.start and span.end <= one.end]
+        if around and all(
+            (one.start == span.start or text[span.start - 1 : span.start].isspace())
+            and (one.end == span.end or text[span.end : span.end + 1].isspace())
+            and (one.start, one.end) != (span.start, span.end)
+            for one in around
+        ):
+            yield span.start, span.end
 
 
 def _outside(text: bytes, start: int, end: int, own: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -149,6 +177,8 @@ def _outside(text: bytes, start: int, end: int, own: Sequence[tuple[int, int]]) 
 
 
 def _is_rest(text: bytes) -> bool:
+    if _COMMENT.match(text):
+        return False
     return sum(map(str.isalnum, text.decode("utf-8", "ignore"))) >= _MIN_REST
 
 
@@ -214,19 +244,8 @@ def _remember(
 
 def _remember_piece(text: bytes, piece: _Piece, vault: Vault, precedence: Sequence[str]) -> None:
     _remember(text[piece.start : piece.end], piece.members, vault, precedence)
-    for member in _inner(piece):
-        _remember(text[member.start : member.end], [member], vault, precedence)
-
-
-def _inner(piece: _Piece) -> list[FindingLike]:
-    """Return the distinctive findings that are smaller than their union: they may stand alone elsewhere."""
-    return [
-        member
-        for member in piece.members
-        if member.distinctive
-        and piece.start <= member.start < member.end <= piece.end
-        and member.end - member.start < piece.end - piece.start
-    ]
+    for start, end, member in piece.inner():
+        _remember(text[start:end], [member], vault, precedence)
 
 
 def _first(members: Sequence[FindingLike], precedence: Sequence[str]) -> FindingLike:
