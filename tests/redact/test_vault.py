@@ -1,0 +1,282 @@
+"""The vault and the sweep: one value, one placeholder; known values found again at token boundaries."""
+
+import json
+import re
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localguard.redact import placeholder, sweep
+from localguard.redact import vault as vault_module
+from localguard.redact.vault import TagCollision, Vault, core_of, looks_distinctive
+from tests.redact.conftest import KEY, OTHER_KEY, secret
+
+
+def learn(vault: Vault, value: str, type: str = "PASSWORD") -> str:
+    return vault.placeholder_for(value, type, data_class="secret", distinctive=True)
+
+
+def swept(vault: Vault, text: str) -> list[str]:
+    data = text.encode()
+    return [data[span.start : span.end].decode() for span in vault.sweep(data)]
+
+
+class TestOneValueOnePlaceholder:
+    def test_the_same_value_has_the_same_placeholder_after_a_restart(self) -> None:
+        assert learn(Vault(KEY), secret()) == learn(Vault(KEY), secret())
+
+    def test_another_workspace_has_another(self) -> None:
+        assert learn(Vault(KEY), secret()) != learn(Vault(OTHER_KEY), secret())
+
+    def test_the_first_type_of_a_value_stays(self, vault: Vault) -> None:
+        first = learn(vault, secret(), "API_KEY")
+        assert learn(vault, secret(), "PASSWORD") == first
+
+    def test_a_placeholder_of_the_same_value_under_another_type_resolves(self, vault: Vault) -> None:
+        """After a restart the value may have been found as something else first."""
+        learn(vault, secret(), "API_KEY")
+        before = placeholder.make(KEY, secret(), "PASSWORD")
+        known = vault.resolve(before)
+        assert known is not None
+        assert (known.value, known.type) == (secret(), "API_KEY")
+
+    def test_nothing_but_own_placeholders_resolves(self, vault: Vault) -> None:
+        own = learn(vault, secret())
+        assert vault.resolve(own) is not None
+        for other in (own[:-4] + "0000", placeholder.make(OTHER_KEY, secret(), "PASSWORD"), own.lower(), "LG_A_", ""):
+            assert vault.resolve(other) is None
+
+    def test_two_values_with_one_tag_are_refused(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(placeholder, "value_tag", lambda key, value: "0" * 12)
+        learn(vault, secret(1))
+        with pytest.raises(TagCollision) as caught:
+            learn(vault, secret(2))
+        assert secret(1) not in str(caught.value)
+        assert secret(2) not in str(caught.value)
+
+    def test_values_never_show(self, vault: Vault) -> None:
+        own = learn(vault, secret())
+        assert secret() not in repr(vault) + repr(vault.resolve(own)) + str(vault.resolve(own))
+
+    def test_what_was_used_longest_ago_is_forgotten_first(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(vault_module, "MAX_VALUES", 3)
+        placeholders = [learn(vault, secret(seed)) for seed in range(3)]
+        vault.resolve(placeholders[0])
+        learn(vault, secret(3))
+        assert vault.resolve(placeholders[0]) is not None
+        assert vault.resolve(placeholders[1]) is None
+        assert vault.is_own(placeholders[1])
+        assert len(vault) == 3
+
+    def test_memory_is_bounded_by_bytes_too(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(vault_module, "MAX_BYTES", 10_000)
+        for seed in range(50):
+            vault.placeholder_for(secret(seed, 1000), "KEY", data_class="secret", distinctive=False)
+        assert 1 <= len(vault) <= 10
+
+    def test_threads_may_learn_and_sweep_at_once(self, vault: Vault) -> None:
+        problems: list[Exception] = []
+
+        def work(seed: int) -> None:
+            try:
+                for turn in range(60):
+                    value = secret(seed * 1000 + turn)
+                    own = learn(vault, value)
+                    assert [span.placeholder for span in vault.sweep(f"x {value} y".encode())] == [own]
+            except Exception as problem:
+                problems.append(problem)
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert problems == []
+
+
+class TestSweep:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{}",
+            " {} ",
+            "'{}'",
+            "={}&",
+            "/{}/",
+            "-{}-",
+            ".{}.",
+            "密码{}是",
+            "“{}”",
+            "\n{}\n",
+            "\u2028{}\x0c",
+            "({})",
+            "@{}:",
+            r"\n{}\n",
+            r"\t{}",
+            r"\u0022{}",
+            r"\x1b[31m{}",
+            "\x1b[0;1m{}\x1b[0m",
+            "%3D{}%20",
+            r"\033[1m{}",
+            "&quot;{}&quot;",
+        ],
+    )
+    def test_known_value_is_found_at_token_boundaries(self, vault: Vault, text: str) -> None:
+        learn(vault, secret())
+        assert swept(vault, text.format(secret())) == [secret()]
+
+    @pytest.mark.parametrize("text", ["x{}", "{}x", "_{}", "{}_", "9{}", "{}0", "A{}Z"])
+    def test_a_longer_token_is_another_value(self, vault: Vault, text: str) -> None:
+        learn(vault, secret())
+        assert swept(vault, text.format(secret())) == []
+
+    def test_every_occurrence_is_found(self, vault: Vault) -> None:
+        """Peers, line 1."""
+        learn(vault, secret())
+        assert swept(vault, f"{secret()}\n{secret()} {secret()}") == [secret()] * 3
+
+    def test_edge_that_is_no_letter_needs_no_boundary(self, vault: Vault) -> None:
+        value = "=" + secret() + "+/="
+        learn(vault, value)
+        assert swept(vault, f"abc{value}def") == [value]
+
+    def test_letters_of_other_scripts_have_boundaries_of_their_own(self, vault: Vault) -> None:
+        learn(vault, "пароль-девять9я")
+        assert swept(vault, "(пароль-девять9я)") == ["пароль-девять9я"]
+        assert swept(vault, "ыпароль-девять9я") == []
+        assert swept(vault, "пароль-девять9яы") == []
+
+    def test_where_a_longer_value_fails_the_shorter_is_still_found(self, vault: Vault) -> None:
+        short, long = secret(), secret() + "-" + secret(2)
+        learn(vault, short)
+        learn(vault, long)
+        assert swept(vault, long) == [long]
+        assert swept(vault, long + "x") == [short]
+
+    def test_a_value_inside_one_that_fails_is_still_found(self, vault: Vault) -> None:
+        inner = secret(2)
+        learn(vault, inner)
+        learn(vault, secret() + "-" + inner + "-tail9")
+        assert swept(vault, f"x{secret()}-{inner}-tail9") == [inner]
+
+    def test_overlapping_values_become_one_span(self, vault: Vault) -> None:
+        a, b, c = secret(1), secret(2), secret(3)
+        learn(vault, f"{a}.{b}")
+        learn(vault, f"{b}.{c}")
+        assert swept(vault, f"x {a}.{b}.{c} y") == [f"{a}.{b}.{c}"]
+
+    def test_own_placeholders_are_not_looked_into_and_are_boundaries(self, vault: Vault) -> None:
+        own = learn(vault, secret())
+        inside = own.split("_")[-1]
+        learn(vault, inside)
+        assert swept(vault, own) == []
+        assert swept(vault, f"{own}{secret()}{own}") == [secret()]
+
+    @pytest.mark.parametrize("value", ['a"b\\c' + "12345678", "line one1\nline two2\n", "schlüssel-öffner-9"])
+    @pytest.mark.parametrize("ascii_only", [True, False])
+    def test_json_spellings_are_found_and_stand_for_exactly_themselves(
+        self, vault: Vault, value: str, ascii_only: bool
+    ) -> None:
+        learn(vault, value)
+        once = json.dumps({"k": value}, ensure_ascii=ascii_only)
+        for text in (once, json.dumps([once], ensure_ascii=ascii_only)):
+            [span] = vault.sweep(text.encode())
+            known = vault.resolve(span.placeholder)
+            assert known is not None
+            assert known.value == text.encode()[span.start : span.end].decode()
+            assert known.value in (json.dumps(value, ensure_ascii=ascii_only)[1:-1], known.value)
+
+    def test_value_found_in_json_text_is_found_plain(self, vault: Vault) -> None:
+        learn(vault, r"BEGIN\nabcDEF123\nEND9")
+        assert swept(vault, "x BEGIN\nabcDEF123\nEND9 y") == ["BEGIN\nabcDEF123\nEND9"]
+
+    def test_values_that_are_not_distinctive_are_not_swept(self, vault: Vault) -> None:
+        vault.placeholder_for("production", "PASSWORD", data_class="secret", distinctive=False)
+        assert swept(vault, "env: production") == []
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(st.text(alphabet="ab1-_ ", min_size=1, max_size=6), max_size=12),
+        st.text(alphabet="ab1-_ ", max_size=60),
+    )
+    def test_every_occurrence_at_boundaries_is_covered(self, values: list[str], text: str) -> None:
+        """Against the definition: each value, each position, boundaries by a look-around."""
+        vault = Vault(KEY)
+        for value in values:
+            learn(vault, value)
+        data = text.encode()
+        covered = {at for span in vault.sweep(data) for at in range(span.start, span.end)}
+        for value in values:
+            left = r"(?<![A-Za-z0-9_])" if re.match(r"\w", value) else ""
+            right = r"(?![A-Za-z0-9_])" if re.search(r"\w\Z", value) else ""
+            for hit in re.finditer(f"(?={left}{re.escape(value)}{right})", text):
+                assert set(range(hit.start(), hit.start() + len(value))) <= covered, (value, text)
+
+    def test_many_values_stay_findable_over_all_levels(self, vault: Vault) -> None:
+        values = [secret(seed) for seed in range(5000)]
+        for value in values:
+            learn(vault, value)
+        assert swept(vault, " ".join(values[::7])) == values[::7]
+        assert vault.unswept == 0
+
+    def test_beyond_its_bounds_the_oldest_are_given_up_and_counted(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweep, "MAX_PATTERNS", 40)
+        for seed in range(50):
+            learn(vault, secret(seed))
+        assert vault.unswept > 0
+        assert swept(vault, f"{secret(49)} {secret(0)}") == [secret(49)]
+
+    @pytest.mark.timeout(20)
+    def test_values_made_to_overlap_each_other_take_no_unbounded_time(self, vault: Vault) -> None:
+        for length in range(16, 2000, 8):
+            learn(vault, "-a" * length)
+        vault.sweep(b"-a" * 200_000)
+        vault.sweep(b"a" * 400_000)
+
+
+class TestGenerations:
+    def test_a_new_distinctive_value_makes_a_new_generation_with_its_core(self, vault: Vault) -> None:
+        before = vault.generation
+        learn(vault, "ab-" + secret())
+        assert vault.cores_since(before) == (secret().encode(),)
+        learn(vault, "ab-" + secret())
+        assert vault.cores_since(vault.generation) == ()
+
+    def test_others_do_not(self, vault: Vault) -> None:
+        before = vault.generation
+        vault.placeholder_for("production", "PASSWORD", data_class="secret", distinctive=False)
+        assert vault.generation == before
+
+    @given(st.text(min_size=1, max_size=30), st.booleans())
+    def test_the_core_stands_in_every_spelling(self, value: str, ascii_only: bool) -> None:
+        core = core_of(value.encode())
+        once = json.dumps(value, ensure_ascii=ascii_only)
+        assert core in value.encode()
+        assert core in once.encode("utf-8", "surrogatepass")
+        assert core in json.dumps(once, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+
+    def test_what_is_too_long_ago_is_answered_by_the_core_of_everything(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(vault_module, "_MAX_CORES", 10)
+        for seed in range(20):
+            learn(vault, secret(seed))
+        assert vault.generation == 20
+        assert vault.cores_since(0) == (b"",)
+        assert vault.cores_since(19) == (secret(19).encode(),)
+
+
+class TestCredentials:
+    def test_a_credential_seen_in_a_header_is_swept_from_bodies(self, vault: Vault) -> None:
+        own = vault.add_known(secret(), "CREDENTIAL")
+        assert [span.placeholder for span in vault.sweep(f"key {secret()}".encode())] == [own]
+
+    @pytest.mark.parametrize("dummy", ["ollama", "lm-studio", "sk-no-key-required", "not-needed", "none", "dummy", ""])
+    def test_a_dummy_key_is_not(self, vault: Vault, dummy: str) -> None:
+        assert not looks_distinctive(dummy)
+        assert vault.add_known(dummy, "CREDENTIAL") is None
+        assert len(vault) == 0
