@@ -6,6 +6,7 @@ aside. Texts are kept by keyed digest, so that an agent's history costs its new 
 
 import hashlib
 import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -19,29 +20,32 @@ Value = TypeVar("Value")
 
 
 class Bounded(Generic[Key, Value]):
-    """A dictionary that forgets what was used least recently beyond `limit` units of weight."""
+    """A dictionary that forgets what was used least recently beyond `limit` units of weight. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
+        self._lock = threading.Lock()  # long bodies are read in threads beside the loop
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self._limit = limit
         self._weight = 0
 
     def get(self, key: Key) -> Value | None:
         """The value, which then counts as used."""
-        found = self._entries.get(key)
-        if found is None:
-            return None
-        self._entries.move_to_end(key)
-        return found[0]
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)
+            return found[0]
 
     def put(self, key: Key, value: Value, weight: int = 1) -> None:
         """Keep `value`; what is over the limit is forgotten, oldest use first."""
-        old = self._entries.pop(key, None)
-        self._weight += weight - (old[1] if old else 0)
-        self._entries[key] = (value, weight)
-        while self._weight > self._limit and len(self._entries) > 1:
-            _, (_, dropped) = self._entries.popitem(last=False)
-            self._weight -= dropped
+        with self._lock:
+            old = self._entries.pop(key, None)
+            self._weight += weight - (old[1] if old else 0)
+            self._entries[key] = (value, weight)
+            while self._weight > self._limit and len(self._entries) > 1:
+                _, (_, dropped) = self._entries.popitem(last=False)
+                self._weight -= dropped
 
     def __contains__(self, key: Key) -> bool:
         return key in self._entries
@@ -64,11 +68,12 @@ class Replaced(NamedTuple):
     sweep: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Output:
     """A history item as it goes upstream under one set of actions."""
 
     generation: int
+    """Of the vault: every distinctive value that it knew then was looked for."""
     redacted: bytes | None
     """None: the item's own bytes, unchanged."""
     replaced: tuple[Replaced, ...]
@@ -89,16 +94,18 @@ class Item:
     tools: tuple[str, ...]
     attachments: frozenset[str]
     instructions: tuple[tuple[str, str], ...]
+    held: frozenset[str]
+    """Classes of what was found at places that cannot be rewritten."""
     outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)
     sent: bool = False
 
 
 class Restored(NamedTuple):
-    """A value that a reply had its placeholder turned back into, with what the vault calls it."""
+    """Where a text of a reply holds a value that its placeholder was turned back into: bytes `[start, end)`."""
 
-    value: str
-    type: str
-    data_class: str
+    start: int
+    end: int
+    placeholder: str
 
 
 class WorkspaceMemory:
@@ -116,7 +123,19 @@ class WorkspaceMemory:
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(10_000)
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
+        """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self._digest = hashlib.sha256(secrets.token_bytes(64))
+
+    def note_signed(self, signature: str, text: str) -> None:
+        """Remember signed text as the provider wrote it: it holds nothing that the provider does not know."""
+        self.signatures.put(self._signed(signature, text), True)
+
+    def has_signed(self, signature: str, text: str) -> bool:
+        """Whether a reply of this process brought exactly this text under this signature."""
+        return self._signed(signature, text) in self.signatures
+
+    def _signed(self, signature: str, text: str) -> bytes:
+        return self.digest(b"signed", signature.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"))
 
     def digest(self, *parts: bytes) -> bytes:
         """32 bytes, keyed anew in every process. Parts are told apart by their lengths."""

@@ -426,20 +426,21 @@ class ReplyRestorer:
                 self._remember_leaves(one, other)
 
     def _remember_text(self, before: str, after: str) -> None:
-        """Remember which values a text was given, so that the same text goes back upstream as it came."""
+        """Remember where a text was given values, so that the same text goes back upstream as it came."""
         if before == after:
             return
-        values: dict[str, Restored] = {}
-        raw = before.encode("utf-8", "surrogatepass")
-        for start, end in self._memory.vault.own_spans(raw):
-            placeholder = raw[start:end].decode("ascii")
+        read, written = before.encode("utf-8", "surrogatepass"), after.encode("utf-8", "surrogatepass")
+        spans: list[Restored] = []
+        moved = 0  # bytes by which the written text is longer than the read one so far
+        for start, end in self._memory.vault.own_spans(read):
+            placeholder = read[start:end].decode("ascii")
             known = self._memory.vault.resolve(placeholder)
-            if known is not None and known.value in after:
-                values[known.value] = Restored(known.value, placeholder[3:-17], str(known.data_class))
-        if values:
-            self._memory.restored.put(
-                self._memory.digest(b"restored", after.encode("utf-8", "surrogatepass")), tuple(values.values())
-            )
+            value = known.value.encode("utf-8", "surrogatepass") if known is not None else b""
+            if value and written.startswith(value, start + moved):
+                spans.append(Restored(start + moved, start + moved + len(value), placeholder))
+                moved += len(value) - (end - start)
+        if spans and len(read) + moved == len(written):
+            self._memory.restored.put(self._memory.digest(b"restored", written), tuple(spans))
 
 
 def _path(leaf: Leaf) -> Path:

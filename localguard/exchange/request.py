@@ -19,7 +19,7 @@ import orjson
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.errors import LocalguardError
-from localguard.exchange.memory import Item, Output, Replaced, WorkspaceMemory
+from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
 from localguard.exchange.split import Piece, Split, node_key, split
 from localguard.exchange.texts import (
     Opaque,
@@ -319,13 +319,15 @@ class RequestReading:
                 found.append((text.encode(), findings))
         for work in self._works:
             if work.texts is not None and work.item is not None:
-                found += [(work.texts.texts[index].text, findings) for index, findings in work.item.findings]
+                found += [
+                    (work.texts.texts[index].text, findings)
+                    for index, findings in work.item.findings
+                    if self._restored(work.texts.texts[index]) is None
+                ]
         if found:
             learn(found, self._memory.vault, actions, TYPE_PRECEDENCE)
 
-    def _redact_piece(
-        self, work: _Work, actions: Actions, key: tuple[str, ...], exposed: list[Replaced]
-    ) -> None:
+    def _redact_piece(self, work: _Work, actions: Actions, key: tuple[str, ...], exposed: list[Replaced]) -> None:
         item = work.item
         assert item is not None
         vault = self._memory.vault
@@ -352,14 +354,9 @@ class RequestReading:
     def _has_restored(self, work: _Work) -> bool:
         """Whether some text of a new piece is one that a reply of this process was turned back into."""
         assert work.texts is not None
-        memory = self._memory
-        return len(memory.restored) > 0 and any(
-            memory.digest(b"restored", text.text) in memory.restored for text in work.texts.texts
-        )
+        return any(self._restored(text) is not None for text in work.texts.texts)
 
-    def _rewrite(
-        self, work: _Work, item: Item, actions: Actions
-    ) -> tuple[bytes, tuple[Replaced, ...]]:
+    def _rewrite(self, work: _Work, item: Item, actions: Actions) -> tuple[bytes, tuple[Replaced, ...]]:
         if work.texts is None or any(container.edits for container in work.texts.containers):
             self._parse(work)
         assert work.texts is not None
@@ -368,10 +365,7 @@ class RequestReading:
         for opaque in work.texts.opaque:
             self._check_opaque(work.piece, opaque)
         for index, text in enumerate(work.texts.texts):
-            findings = self._with_restored(text, found.get(index, ()))
-            if not findings and len(text.text) < _MIN_SWEPT:
-                continue
-            for one in replacements(text.text, findings, self._memory.vault, actions, TYPE_PRECEDENCE):
+            for one in self._replacements(text, found.get(index, ()), actions):
                 if text.leaf.kind is LeafKind.NUMBER and not text.free:
                     raise RequestRefused(
                         400,
@@ -387,23 +381,30 @@ class RequestReading:
                 container.parent.edits.extend(lift(container.parent.raw, container.token, container.edits))
         return splice(work.piece.raw, work.texts.containers[0].edits), tuple(dict.fromkeys(replaced))
 
-    def _with_restored(self, text: Text, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """Findings plus the values that a reply had put into this very text: they go back as they came."""
+    def _restored(self, text: Text) -> tuple[Restored, ...] | None:
+        """The values that a reply of this process put into this very text, if it is one."""
         memory = self._memory
-        if not len(memory.restored):
-            return findings
-        restored = memory.restored.get(memory.digest(b"restored", text.text))
+        return memory.restored.get(memory.digest(b"restored", text.text)) if len(memory.restored) else None
+
+    def _replacements(self, text: Text, findings: tuple[Finding, ...], actions: Actions) -> list[Replacement]:
+        """What of a text is replaced.
+
+        A text that a reply was turned back into goes upstream as it came: its values get the placeholders that they came
+        from, whatever the scanner would make of them now. The provider wrote everything else in it.
+        """
+        vault = self._memory.vault
+        restored = self._restored(text)
         if restored is None:
-            return findings
-        extra: list[Finding] = []
-        for value, type_, data_class in restored:
-            needle = value.encode()
-            position = text.text.find(needle)
-            while position >= 0:
-                end = position + len(needle)
-                extra.append(Finding(position, end, type_, DataClass(data_class), "restored-before", False))
-                position = text.text.find(needle, end)
-        return (*findings, *extra)
+            if not findings and len(text.text) < _MIN_SWEPT:
+                return []
+            return replacements(text.text, findings, vault, actions, TYPE_PRECEDENCE)
+        made = [Replacement(one.start, one.end, one.placeholder, None) for one in restored]
+        for span in vault.sweep(text.text):
+            if actions.get(span.data_class) != "allow" and all(
+                span.end <= one.start or span.start >= one.end for one in restored
+            ):
+                made.append(Replacement(span.start, span.end, span.placeholder, None))
+        return sorted(made, key=lambda one: one.start)
 
     def _check_opaque(self, piece: Piece, opaque: Opaque) -> None:
         if opaque.signed and self._memory.digest(opaque.signature.encode()) in self._memory.signatures:
@@ -424,9 +425,7 @@ class RequestReading:
             sweep=finding is None,
         )
 
-    def _redact_head(
-        self, actions: Actions
-    ) -> tuple[str, str, Sequence[tuple[str, str]], list[Replaced]]:
+    def _redact_head(self, actions: Actions) -> tuple[str, str, Sequence[tuple[str, str]], list[Replaced]]:
         replaced: list[Replaced] = []
 
         def clean(text: str, where: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from localguard.wire.format import WireFormat
-from localguard.wire.table import ANYWHERE, Node
+from localguard.wire.table import Node
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -31,6 +31,8 @@ class Piece:
     """Path of the piece, e.g. `messages[12]`."""
     member: str
     """The top-level member it belongs to, or empty for a whole body."""
+    place: bytes
+    """What tells this place apart from others of all formats when the bytes are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Split:
     pieces: Sequence[Piece]
     members: dict[str, bytes]
     """Raw top-level members, for reading `model`, `stream` and the like. Empty if the body is no object."""
+    names: Sequence[str] = ()
+    """Top-level keys that stand between the pieces and not in one."""
 
     def join(self, replacements: Sequence[bytes]) -> bytes:
         """The body with each piece replaced by the bytes given for it."""
@@ -57,12 +61,16 @@ def split(body: bytes, format: WireFormat) -> Split:
     try:
         members = {name: bytes(raw) for name, raw in _MEMBERS.decode(body).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Split([b"", b""], [Piece(body, format.request, "", "")], {})
-    for comma, colon in _SEPARATORS:
+        return _whole(body, format, {})
+    for comma, colon in _SEPARATORS if format.history else ():
         made = _cut(members, format, comma, colon)
         if made is not None and made.join([piece.raw for piece in made.pieces]) == body:
             return made
-    return Split([b"", b""], [Piece(body, format.request, "", "")], members)
+    return _whole(body, format, members)
+
+
+def _whole(body: bytes, format: WireFormat, members: dict[str, bytes]) -> Split:
+    return Split([b"", b""], [Piece(body, format.request, "", "", format.name.encode())], members)
 
 
 def _cut(members: dict[str, bytes], format: WireFormat, comma: bytes, colon: bytes) -> Split | None:
@@ -74,20 +82,21 @@ def _cut(members: dict[str, bytes], format: WireFormat, comma: bytes, colon: byt
             return None  # a key that may hold a value: the whole body is read
         gap += (comma if position else b"") + orjson.dumps(name) + colon
         node = format.request.child(name)
+        place = f"{format.name} {name}".encode()
         items = _items(raw, comma) if name in format.history else None
         if items is None:
             between.append(gap)
-            pieces.append(Piece(raw, node, name, name))
+            pieces.append(Piece(raw, node, name, name, place))
             gap = b""
             continue
         gap += b"["
         for index, item in enumerate(items):
             between.append(gap + (comma if index else b""))
-            pieces.append(Piece(item, node.item(), f"{name}[{index}]", name))
+            pieces.append(Piece(item, node.item(), f"{name}[{index}]", name, place + b"[]"))
             gap = b""
         gap += b"]"
     between.append(gap + b"}")
-    return Split(between, pieces, members)
+    return Split(between, pieces, members, tuple(members))
 
 
 def _items(raw: bytes, comma: bytes) -> list[bytes] | None:
@@ -102,8 +111,3 @@ def _items(raw: bytes, comma: bytes) -> list[bytes] | None:
 
 def _is_structural(name: str) -> bool:
     return len(name) <= _MAX_KEY and name.isascii() and name.replace("_", "").replace("-", "").isalpha()
-
-
-def node_key(piece: Piece) -> bytes:
-    """What tells two places apart when their bytes are the same."""
-    return piece.member.encode() + (b"*" if piece.node is ANYWHERE else b"")

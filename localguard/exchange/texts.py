@@ -6,12 +6,12 @@ back gives exactly those slices. A JSON text inside a boundary text is looked in
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
-from localguard.wire.json_edit import Document, Edit, JsonInvalid, Leaf, LeafKind, PathLink, lift, parse, path_text
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Node, Place
+from localguard.wire.json_edit import Document, JsonInvalid, Leaf, LeafKind, PathLink, lift_spans, parse, path_text
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, INSIDE, Kind, Node
 
 _STRUCTURAL = re.compile(r"[A-Za-z_][A-Za-z_-]{0,31}")
 MAX_NESTING = 6
@@ -23,6 +23,7 @@ _SENSITIVE_KEY = re.compile(
     r"phone|mobile|tel\b|fax|mail|user",
     re.IGNORECASE,
 )
+_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential", re.IGNORECASE)
 _MAX_KEYED = 4096
 """Characters. Longer values are files and prose: their key says nothing about them."""
 
@@ -40,10 +41,7 @@ def location_of(path: PathLink | None) -> str:
     return path_text(safe)
 
 
-INPUT_NODE = Node(inherited=Place(Kind.INPUT))
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Container:
     """Bytes that edits are applied to: a JSON text, standing alone or decoded from a string of another one."""
 
@@ -51,7 +49,6 @@ class Container:
     parent: "Container | None" = None
     token: int = 0
     """Where this text's string token begins in the parent's bytes."""
-    edits: list[Edit] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -71,14 +68,6 @@ class Text:
         """Where it stands, with member names that say nothing but the structure."""
         return location_of(self.leaf.path)
 
-    def replace(self, start: int, end: int, placeholder: str) -> None:
-        """Put `placeholder` where bytes `[start, end)` of the text stand."""
-        new = placeholder.encode("ascii")
-        if self.leaf.kind is LeafKind.NUMBER:
-            self.container.edits.append(Edit(self.leaf.start, self.leaf.end, b'"' + new + b'"'))
-        else:
-            self.container.edits.extend(lift(self.container.raw, self.leaf.start, [Edit(start, end, new)]))
-
 
 @dataclass(slots=True)
 class Opaque:
@@ -95,6 +84,7 @@ class Texts:
 
     document: Document
     containers: list[Container]
+    """The JSON text itself first, every other one behind the one that holds it."""
     texts: list[Text]
     opaque: list[Opaque]
     attachments: set[str]
@@ -124,16 +114,21 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
         elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
             found.opaque.append(Opaque(leaf, signed=False))
             _note_attachment(found, leaf)
-        elif kind is Kind.ARGUMENTS and depth < MAX_NESTING and leaf.text[:1] in ("{", "["):
+        elif kind is Kind.ARGUMENTS and depth < MAX_NESTING and leaf.text.lstrip()[:1] in ("{", "["):
             text = leaf.text.encode()
             try:
-                inner = parse(text, INPUT_NODE, leaf.path)
+                inner = parse(text, INSIDE, leaf.path)
             except JsonInvalid:
                 found.texts.append(Text(container, leaf, text, b"", True))
                 continue
             _collect(found, inner, Container(text, container, leaf.start), True, depth + 1)
         elif leaf.text:
             found.texts.append(Text(container, leaf, leaf.text.encode(), _context(leaf), free or kind is Kind.INPUT))
+
+
+def name_context(name: str, text: str) -> bytes:
+    """The name of a query parameter or header where it makes its value a secret, else empty."""
+    return name.encode() if len(text) <= _MAX_KEYED and _SECRET_NAME.search(name) else b""
 
 
 def _context(leaf: Leaf) -> bytes:
@@ -185,19 +180,24 @@ class Scan:
     bare: int
     """Bytes of the value in its own text, where `whole`."""
 
-    def locate(self, finding: Finding) -> tuple[int, int] | None:
-        """Where in the boundary text a finding stands, or None if it is context's."""
-        start, end = finding.start - self.shift, finding.end - self.shift
-        if end <= 0 or start >= self.size:
-            return None
-        start, end = (0, self.bare) if self.whole else (max(start, 0), min(end, self.size))
+    def locate(self, findings: Sequence[Finding]) -> list[tuple[int, int] | None]:
+        """Where in the boundary text each finding stands, or None if it is context's."""
+        spans: list[tuple[int, int]] = []
+        kept: list[int] = []
+        for index, finding in enumerate(findings):
+            start, end = max(finding.start - self.shift, 0), min(finding.end - self.shift, self.size)
+            if start < end:
+                spans.append((0, self.bare) if self.whole else (start, end))
+                kept.append(index)
         for raw, token in self.levels:
             if token < 0:  # a number's token: no quotes, no escapes
-                start, end = start - token - 1, end - token - 1
-                continue
-            edit = lift(raw, token, [Edit(start, end, b"")])[0]
-            start, end = edit.start, edit.end
-        return start, end
+                spans = [(start - token - 1, end - token - 1) for start, end in spans]
+            else:
+                spans = lift_spans(raw, token, spans)
+        located: list[tuple[int, int] | None] = [None] * len(findings)
+        for index, span in zip(kept, spans, strict=True):
+            located[index] = span
+        return located
 
 
 def scans_of(text: bytes, context: bytes) -> list[Scan]:
@@ -247,11 +247,21 @@ def locate_all(scans: Sequence[Scan], results: Sequence[Sequence[Finding]]) -> t
     """Findings of all scans of one boundary text, in its offsets, in order."""
     located: dict[tuple[int, int, str], Finding] = {}
     for scan, findings in zip(scans, results, strict=True):
-        for finding in findings:
-            span = scan.locate(finding)
+        if not findings:
+            continue
+        for finding, span in zip(findings, scan.locate(findings), strict=True):
             if span is not None and span[0] < span[1]:
                 located.setdefault(
                     (*span, finding.type),
                     Finding(*span, finding.type, finding.data_class, finding.rule, finding.distinctive),
                 )
     return tuple(sorted(located.values(), key=lambda one: (one.start, -one.end)))
+
+
+def widened(text: Text, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings of a text as they are to be replaced: a number can only be replaced as a whole."""
+    found = tuple(findings)
+    size = len(text.text)
+    if text.leaf.kind is not LeafKind.NUMBER or not found or any((one.start, one.end) == (0, size) for one in found):
+        return found
+    return (Finding(0, size, found[0].type, found[0].data_class, found[0].rule, False), *found)
