@@ -24,6 +24,7 @@ _IN_STRING = re.compile(r'["\\]|L(?=G|\\|\Z)')
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|[^u]|u)", re.DOTALL)
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
 _UNIT = re.compile(r"[A-Z0-9_]|\\u00[0-9A-Fa-f]{2}")
+_PLAIN_RUN = re.compile(r"[A-Z0-9_]{1,48}")
 _RUN_CHARACTER = re.compile(r"[A-Z0-9_]")
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -312,10 +313,15 @@ def _restore_argument(value: object, tool: str, argument: str, vault: Vault, rep
 
 def _run(data: str, start: int) -> tuple[str, list[int], bool]:
     """Return the placeholder characters that begin at `start`, where each ends in `data`, and whether the run ended there."""
+    plain = _PLAIN_RUN.match(data, start)
+    if plain is not None and plain.end() < len(data) and data[plain.end()] != "\\":
+        return plain.group(), list(range(start + 1, plain.end() + 1)), True
     characters: list[str] = []
     ends: list[int] = []
     position = start
     while len(characters) < placeholders.MAX_LENGTH:
+        if len(characters) <= len(placeholders.PREFIX) and not placeholders.PREFIX.startswith("".join(characters)):
+            return "".join(characters), ends, True
         unit = _UNIT.match(data, position)
         if unit is None:
             return "".join(characters), ends, position < len(data) and _ESCAPE_BEGUN.match(data, position) is None

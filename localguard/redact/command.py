@@ -17,6 +17,7 @@ from localguard.redact.programs import (
     BUILDS,
     GIT_LOCAL,
     GIT_SETTINGS,
+    HARMLESS_RUNNER,
     LOCAL,
     NETWORK,
     PYTHON_MODULES,
@@ -71,9 +72,13 @@ def words_reach_beyond(words: Sequence[str]) -> str | None:
     return _judge_words([Word(word, quoted=True) for word in words], None, 0)
 
 
+def _changes_programs(name: str, value: str) -> bool:
+    return RUNNER_VARIABLES.fullmatch(name) is not None and HARMLESS_RUNNER.fullmatch(value) is None
+
+
 def _judge(command: Command, nesting: int) -> str | None:
     for name, value in command.assignments:
-        if RUNNER_VARIABLES.fullmatch(name) and value.text:
+        if _changes_programs(name, value.text):
             return f"it sets {name}, which changes what other programs do"
     for redirect in command.redirects:
         target = redirect.target.text
@@ -83,7 +88,7 @@ def _judge(command: Command, nesting: int) -> str | None:
         return None
     if command.words[0].text in ("export", "declare", "typeset", "readonly", "local"):
         for word in command.words[1:]:
-            if RUNNER_VARIABLES.fullmatch(word.text.partition("=")[0]) and "=" in word.text:
+            if _changes_programs(*word.text.partition("=")[::2]):
                 return "it sets a variable that changes what other programs do"
     return _judge_words(command.words, command.stdin, nesting)
 
@@ -184,7 +189,7 @@ def _wrapper(name: str, words: Sequence[Word], stdin: str | None, nesting: int) 
             return f"{name} has an option that is not known to keep it on this machine"
         index += 2 if text in WRAPPERS[name] else 1
     while name in ("env", "sudo") and index < len(words) and re.match(r"[A-Za-z_]\w*=", words[index].text):
-        if RUNNER_VARIABLES.fullmatch(words[index].text.partition("=")[0]):
+        if _changes_programs(*words[index].text.partition("=")[::2]):
             return "it sets a variable that changes what other programs do"
         index += 1
     if name == "timeout" and index < len(words):

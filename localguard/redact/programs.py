@@ -116,11 +116,16 @@ NETWORK = names("""
 
 RUNNER_VARIABLES = re.compile(
     r"PROMPT_COMMAND|BASH_ENV|ENV|LD_\w+|DYLD_\w+|GIT_\w*(?:COMMAND|EDITOR|PAGER|ASKPASS|PROXY\w*|SSH|EXEC_PATH|CONFIG\w*)|PYTHON"
-    r"(?:STARTUP|PATH|INSPECT)|NODE_OPTIONS|PERL5(?:OPT|LIB)|RUBYOPT|PAGER|EDITOR|VISUAL|SSH_ASKPASS|MAKEFLAGS|BASH_FUNC\w*|PS4"
+    r"(?:STARTUP|INSPECT)|NODE_OPTIONS|PERL5OPT|RUBYOPT|PAGER|EDITOR|VISUAL|SSH_ASKPASS|MAKEFLAGS|BASH_FUNC\w*|PS4"
     r"|PGHOST(?:ADDR)?|PGSERVICE|MYSQL_HOST|(?:HTTPS?|ALL|FTP)_PROXY",
     re.IGNORECASE,
 )
 """Variables that make other programs run, or programs talk to elsewhere, once they are set."""
+
+HARMLESS_RUNNER = re.compile(
+    r"|cat|less|more|true|:|vi|vim|nano|--max-old-space-size=[0-9]+|localhost|127\.0\.0\.1|/[\w./-]*postgresql"
+)
+"""Values under which such a variable changes nothing that matters here."""
 
 BIN_DIRECTORIES = re.compile(
     r"(?:/usr)?(?:/local)?/s?bin/|/opt/homebrew/bin/|(?:\./)?(?:[\w./-]*/)?(?:node_modules/\.bin|\.?venv/bin|vendor/bin)/|\./(?=gradlew\Z)"

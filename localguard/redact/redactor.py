@@ -151,8 +151,15 @@ def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions:
 
 def _standing_apart(text: bytes, findings: Sequence[FindingLike], vault: Vault) -> Iterator[tuple[int, int]]:
     """Yield the known values that a finding takes in with text set apart by a space, such as a comment behind them."""
+    ordered = sorted(findings, key=lambda one: one.start)
+    near: list[FindingLike] = []  # those that may reach over the span; the scanner's findings do not overlap
+    following = 0
     for span in vault.sweep(text):
-        around = [one for one in findings if one.start <= span.start and span.end <= one.end]
+        while following < len(ordered) and ordered[following].start <= span.start:
+            near.append(ordered[following])
+            following += 1
+        near = [one for one in near if one.end > span.start]
+        around = [one for one in near if span.end <= one.end]
         if around and all(
             (one.start == span.start or text[span.start - 1 : span.start].isspace())
             and (one.end == span.end or text[span.end : span.end + 1].isspace())

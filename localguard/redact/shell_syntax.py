@@ -14,6 +14,7 @@ COMPUTED = "\0"
 """Stands in a word's text for what only running the command would tell: a variable, a substitution."""
 
 _MAX_DEPTH = 30
+_MAX_COMMANDS = 5000
 
 _PLAIN = re.compile(r"[^ \t\r\n'\"\\$`;&|<>()]+")
 _BODY_PLAIN = re.compile(r"[^\\$`]+")
@@ -183,11 +184,15 @@ class _Reader:
                 if assigned.end() == len(word.text) and self.text.startswith("(", self.position):
                     self.position += 1
                     word = self._read_array()
+                else:
+                    word.text = word.text[assigned.end() :]
                 command.assignments.append((assigned.group(1), word))
             else:
                 command.words.append(word)
         if command.words or command.assignments or command.redirects:
             self.found.append(command)
+            if len(self.found) > _MAX_COMMANDS:
+                raise NotParsable("more commands than anybody reads")
         return ""
 
     def _take(self, operator: str) -> None:

@@ -128,6 +128,25 @@ def test_a_finding_that_overlaps_a_known_value_takes_it_in(vault: Vault) -> None
     assert redacted(text, [found(text.encode(), secret()[5:] + "-more")], vault) == f"x {own} y"
 
 
+def test_a_known_value_keeps_its_placeholder_though_a_rule_takes_in_the_comment_behind_it(vault: Vault) -> None:
+    """P5: the rule sees a longer value in the next turn's text; the known one stays as it went before."""
+    own = vault.add_known(secret(), "PASSWORD")
+    text = f"password = {secret()}  # of the staging host"
+    wide = [found(text.encode(), text.removeprefix("password = "))]
+    assert redacted(text, wide, vault) == f"password = {own}  # of the staging host"
+    assert redacted(redacted(text, wide, vault), [], vault) == f"password = {own}  # of the staging host"
+
+
+def test_what_else_a_rule_takes_in_beside_a_known_value_is_replaced(vault: Vault) -> None:
+    own = vault.add_known(secret(), "PASSWORD")
+    text = f"password = {secret()} {secret(2)}"
+    answer = redacted(text, [found(text.encode(), text.removeprefix("password = "))], vault)
+    assert own is not None
+    assert own in answer
+    assert secret(2) not in answer
+    assert restored(answer, vault) == text
+
+
 def test_span_of_several_classes_counts_as_secret(vault: Vault) -> None:
     text = b"mail me.at.home@example.org"
     spans = [Found(5, 27, "EMAIL", "pii"), Found(5, 15, "PASSWORD", "secret")]
