@@ -388,7 +388,7 @@ class ReplyRestorer:
             if isinstance(name, str) and name:
                 return name
             if isinstance(self._reader, responses.ResponsesStream):
-                return self._reader.tool_of(holder)
+                return self._reader.tool_at(holder.get("output_index")) or responses.tool_of(holder)
         return ""
 
     def _input(self, document: Document, path: Path, inputs: dict[Path, object], report: Report) -> None:

@@ -11,16 +11,18 @@ Steps, in order; each raises RequestRefused rather than let a byte through that 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote, unquote, unquote_plus
 
 import orjson
 
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.errors import LocalguardError
+from localguard.exchange.cores import CoreFilter
 from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
-from localguard.exchange.split import Piece, Split, node_key, split
+from localguard.exchange.split import Piece, Split, split
 from localguard.exchange.texts import (
     Opaque,
     Scan,
@@ -28,20 +30,27 @@ from localguard.exchange.texts import (
     Texts,
     is_identifier,
     locate_all,
+    name_context,
     read_texts,
     scans_of,
+    widened,
 )
 from localguard.redact.redactor import Actions, Replacement, learn, replacements
 from localguard.wire.format import WireFormat, mapping
-from localguard.wire.json_edit import JsonInvalid, LeafKind, lift, splice
+from localguard.wire.json_edit import Edit, JsonInvalid, LeafKind, lift, splice
 
 _UNPLAIN = re.compile(rb"\\(?:u00[0-7]|/)")
 _INSTRUCTIONS = re.compile(
     rb"\b(AGENTS\.md|CLAUDE\.md|GEMINI\.md|copilot-instructions\.md|\.cursorrules|\.windsurfrules|CONVENTIONS\.md)\b"
 )
+_SHORT = 64
+"""Characters of texts that are remembered as clean by themselves; longer ones by digest."""
+_CREDENTIAL_PARAMETER = "key"
+"""The query parameter that carries a credential (Google's APIs): it passes verbatim to its own origin."""
 _MIN_SWEPT = 8
 """Bytes. No distinctive value is shorter (P4), so a shorter text holds none."""
-_ROUNDS = 4
+_ROUNDS = 12
+"""Passes over the whole body until no new value turns up; values that overlap each other make new ones, few times."""
 
 
 class RequestRefused(LocalguardError):
@@ -108,6 +117,19 @@ class _Work:
     digest: bytes
     item: Item | None
     texts: Texts | None = None
+    output: Output | None = None
+    """What goes upstream under this request's actions. Kept here, for another request may write the item's."""
+
+
+Span = TypeVar("Span", Finding, Replacement)
+
+
+class _HeadText(NamedTuple):
+    """A text of path, query or headers, decoded, with the name that it stands under where that counts."""
+
+    text: str
+    raw: bytes
+    context: bytes
 
 
 @dataclass(slots=True)
@@ -132,33 +154,35 @@ class RequestReading:
         self._new_bytes = 0
         self._split: Split | None = None
         self._works: list[_Work] = []
-        self._head_texts = [*_head_texts(head)]
+        self._cores: dict[int, CoreFilter] = {}
+        self._head_texts = _head_texts(head)
         for text in self._head_texts:
-            self._want(text.encode(), b"", text)
+            self._want(text.raw, text.context, text.text)
         if body:
             self._read_body(body)
         self.texts: list[bytes] = [scan.text for waiting in self._waiting.values() for scan in waiting.scans]
 
     def _read_body(self, body: bytes) -> None:
         self._split = split(body, self._format)
+        for name in self._split.names:
+            self._want(name.encode(), b"", name)
         for piece in self._split.pieces:
-            digest = self._memory.digest(node_key(piece), piece.raw)
+            digest = self._memory.digest(piece.place, piece.raw)
             work = _Work(piece, digest, self._memory.items.get(digest))
             self._works.append(work)
             if work.item is None:
                 self._new_bytes += len(piece.raw)
-                self._parse(work)
-                assert work.texts is not None
-                for text in work.texts.texts:
-                    clean = text.leaf.text if not text.context else None
-                    self._want(text.text, text.context, clean)
-                for opaque in work.texts.opaque:
+                texts = self._parse(work)
+                for text in texts.texts:
+                    self._want(text.text, text.context, text.leaf.text)
+                for opaque in texts.opaque:
                     if self._is_watched(opaque):
                         self._want(opaque.leaf.text.encode(), b"", opaque.leaf.text)
 
-    def _parse(self, work: _Work) -> None:
+    def _parse(self, work: _Work) -> Texts:
         try:
             work.texts = read_texts(work.piece.raw, work.piece.node)
+            return work.texts
         except JsonInvalid as error:
             raise RequestRefused(
                 400,
@@ -171,13 +195,14 @@ class RequestReading:
     def _is_watched(self, opaque: Opaque) -> bool:
         """Opaque leaves that are scanned too: names, and signed text that no reply of this process brought."""
         if opaque.signed:
-            return self._memory.digest(opaque.signature.encode()) not in self._memory.signatures
+            return not self._memory.has_signed(opaque.signature, opaque.leaf.text)
         return is_identifier(opaque)
 
-    def _want(self, text: bytes, context: bytes, clean: str | None) -> None:
-        """Have a boundary text scanned unless that was done before."""
+    def _want(self, text: bytes, context: bytes, clean: str) -> None:
+        """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`."""
         memory = self._memory
-        if clean is not None and len(clean) <= 64 and memory.clean.get(clean):
+        short = not context and len(clean) <= _SHORT
+        if short and memory.clean.get(clean):
             return
         key = memory.digest(context, text)
         if key in self._waiting or key in self._findings:
@@ -186,10 +211,10 @@ class RequestReading:
         if known is not None:
             self._findings[key] = known
             return
-        self._waiting[key] = _Waiting(key, scans_of(text, context), clean)
+        self._waiting[key] = _Waiting(key, scans_of(text, context), clean if short else None)
 
-    def _found(self, text: bytes, context: bytes, clean: str | None) -> tuple[Finding, ...]:
-        if clean is not None and len(clean) <= 64 and self._memory.clean.get(clean):
+    def _found(self, text: bytes, context: bytes, clean: str) -> tuple[Finding, ...]:
+        if not context and len(clean) <= _SHORT and self._memory.clean.get(clean):
             return ()
         return self._findings.get(self._memory.digest(context, text), ())
 
@@ -204,10 +229,10 @@ class RequestReading:
             position += len(waiting.scans)
             findings = locate_all(waiting.scans, mine)
             self._findings[waiting.key] = findings
-            if not findings and waiting.clean is not None and len(waiting.clean) <= 64:
+            if not findings and waiting.clean is not None:
                 memory.clean.put(waiting.clean, True)
             else:
-                memory.texts.put(waiting.key, findings)
+                memory.texts.put(waiting.key, findings, 1 + len(findings))
         self._waiting.clear()
         for work in self._works:
             if work.item is None:
@@ -219,12 +244,11 @@ class RequestReading:
         found: list[tuple[int, tuple[Finding, ...]]] = []
         types: set[str] = set()
         for index, text in enumerate(work.texts.texts):
-            findings = self._found(text.text, text.context, text.leaf.text if not text.context else None)
+            findings = widened(text, self._found(text.text, text.context, text.leaf.text))
             if findings:
                 found.append((index, findings))
                 for finding in findings:
                     types.update((finding.type, str(finding.data_class)))
-        self._check_watched(work)
         raw = work.piece.raw
         work.item = Item(
             findings=tuple(found),
@@ -235,6 +259,7 @@ class RequestReading:
             tools=_tool_names(work.piece, work.texts.document.value),
             attachments=frozenset(work.texts.attachments),
             instructions=self._instructions(raw),
+            held=self._held(work.texts),
         )
         self._memory.items.put(work.digest, work.item, 400)
 
@@ -245,14 +270,15 @@ class RequestReading:
         digest = self._memory.fingerprint(raw.decode("utf-8", "replace"))
         return tuple((name, digest) for name in sorted(names))
 
-    def _check_watched(self, work: _Work) -> None:
-        assert work.texts is not None
-        for opaque in work.texts.opaque:
-            if not self._is_watched(opaque):
-                continue
-            for finding in self._found(opaque.leaf.text.encode(), b"", opaque.leaf.text):
-                if finding.data_class is DataClass.SECRET and finding.distinctive:
-                    raise _opaque_refusal(work.piece, opaque)
+    def _held(self, texts: Texts) -> frozenset[str]:
+        """Classes of what was found in opaque leaves, as far as it cannot be a name by chance."""
+        return frozenset(
+            str(finding.data_class)
+            for opaque in texts.opaque
+            if self._is_watched(opaque)
+            for finding in self._found(opaque.leaf.text.encode(), b"", opaque.leaf.text)
+            if finding.distinctive and finding.data_class is not DataClass.PII
+        )
 
     @property
     def facts(self) -> Facts:
@@ -260,7 +286,7 @@ class RequestReading:
         members = self._split.members if self._split is not None else {}
         types = {name for work in self._works if work.item for name in work.item.types}
         for text in self._head_texts:
-            for finding in self._found(text.encode(), b"", text):
+            for finding in self._found(text.raw, text.context, text.text):
                 types.update((finding.type, str(finding.data_class)))
         items = [work.item for work in self._works if work.item is not None]
         stream = _small(members.get("stream"))
@@ -300,30 +326,37 @@ class RequestReading:
             path, query, headers, head_replaced = self._redact_head(actions)
             if vault.generation == before:
                 break
+        else:
+            raise RequestRefused(
+                503,
+                "redaction_unsettled",
+                "redact-everywhere",
+                "New values kept turning up while this request was redacted.",
+                "Try again.",
+            )
+        self._check_names(actions)
         replaced = list(head_replaced)
         parts: list[bytes] = []
         for work in self._works:
             assert work.item is not None
-            output = work.item.outputs[key]
-            parts.append(work.piece.raw if output.redacted is None else output.redacted)
-            replaced.extend(output.replaced)
+            assert work.output is not None
+            parts.append(work.piece.raw if work.output.redacted is None else work.output.redacted)
+            replaced.extend(work.output.replaced)
             work.item.sent = True
         body = self._split.join(parts) if self._split is not None else b""
         return Redacted(path, query, headers, body, tuple(replaced), tuple(dict.fromkeys(exposed)))
 
     def _learn(self, actions: Actions) -> None:
         """Make every value of this request known before anything of it is rewritten: found in one field, swept in all."""
-        found: list[tuple[bytes, tuple[Finding, ...]]] = []
-        for text in self._head_texts:
-            if findings := self._found(text.encode(), b"", text):
-                found.append((text.encode(), findings))
+        found: list[tuple[bytes, Sequence[Finding]]] = []
+        for head in self._head_texts:
+            if findings := self._found(head.raw, head.context, head.text):
+                found.append((head.raw, findings))
         for work in self._works:
             if work.texts is not None and work.item is not None:
-                found += [
-                    (work.texts.texts[index].text, findings)
-                    for index, findings in work.item.findings
-                    if self._restored(work.texts.texts[index]) is None
-                ]
+                for index, findings in work.item.findings:
+                    text = work.texts.texts[index]
+                    found.append((text.text, _beside(findings, self._restored(text) or ())))
         if found:
             learn(found, self._memory.vault, actions, TYPE_PRECEDENCE)
 
@@ -331,25 +364,41 @@ class RequestReading:
         item = work.item
         assert item is not None
         vault = self._memory.vault
-        output = item.outputs.get(key)
-        if output is not None:
-            if output.generation == vault.generation:
-                return
-            cores = vault.cores_since(output.generation)
-            if item.plain and not any(core in work.piece.raw for core in cores):
-                output.generation = vault.generation
-                return
-        elif not item.findings and item.plain and work.texts is not None and not work.texts.opaque:
-            if not any(core in work.piece.raw for core in vault.cores_since(0)) and not self._has_restored(work):
-                item.outputs[key] = Output(vault.generation, None, ())
-                return
-        generation = vault.generation
-        redacted, replaced = self._rewrite(work, item, actions)
-        if output is not None and item.sent:
-            exposed.extend(set(replaced) - set(output.replaced))
-        item.outputs[key] = Output(generation, redacted if redacted != work.piece.raw else None, replaced)
-        weight = 400 + sum(len(out.redacted or b"") for out in item.outputs.values())
-        self._memory.items.put(work.digest, item, weight)
+        generation = vault.generation  # before anything is looked for: what is learnt meanwhile is looked for next
+        last = work.output or item.outputs.get(key)
+        if last is not None and last.generation == generation:
+            work.output = last
+            return
+        if last is not None and item.plain and not self._may_hold(work.piece.raw, last.generation):
+            work.output = replace(last, generation=generation)
+        elif last is None and self._is_untouched(work, item):
+            work.output = Output(generation, None, ())
+        else:
+            redacted, replaced = self._rewrite(work, item, actions)
+            if last is not None and item.sent:
+                exposed.extend(set(replaced) - set(last.replaced))
+            work.output = Output(generation, redacted if redacted != work.piece.raw else None, replaced)
+        kept = item.outputs.get(key)
+        if kept is None or kept.generation < work.output.generation:
+            item.outputs[key] = work.output
+            if kept is None or kept.redacted != work.output.redacted:
+                weight = 400 + 200 * len(item.findings)
+                weight += sum(len(output.redacted or b"") for output in [*item.outputs.values()])
+                self._memory.items.put(work.digest, item, weight)
+
+    def _may_hold(self, raw: bytes, generation: int) -> bool:
+        """Whether a value learnt after `generation` may stand in `raw`, whose values are spelled plainly."""
+        cores = self._cores.get(generation)
+        learnt = self._memory.vault.cores_since(generation)
+        if cores is None or cores.size != len(learnt):
+            cores = self._cores[generation] = CoreFilter(learnt)
+        return cores.may_hold(raw)
+
+    def _is_untouched(self, work: _Work, item: Item) -> bool:
+        """Whether a new piece holds nothing to be replaced, told without looking into its texts."""
+        if item.findings or not item.plain or work.texts is None or work.texts.opaque:
+            return False
+        return not self._may_hold(work.piece.raw, 0) and not self._has_restored(work)
 
     def _has_restored(self, work: _Work) -> bool:
         """Whether some text of a new piece is one that a reply of this process was turned back into."""
@@ -357,60 +406,102 @@ class RequestReading:
         return any(self._restored(text) is not None for text in work.texts.texts)
 
     def _rewrite(self, work: _Work, item: Item, actions: Actions) -> tuple[bytes, tuple[Replaced, ...]]:
-        if work.texts is None or any(container.edits for container in work.texts.containers):
-            self._parse(work)
-        assert work.texts is not None
+        texts = work.texts if work.texts is not None else self._parse(work)
+        if any(actions.get(data_class) != "allow" for data_class in item.held):
+            raise _opaque_refusal(work.piece, signed=False)
+        for opaque in texts.opaque:
+            self._check_opaque(work.piece, opaque, actions)
         found = dict(item.findings)
         replaced: list[Replaced] = []
-        for opaque in work.texts.opaque:
-            self._check_opaque(work.piece, opaque)
-        for index, text in enumerate(work.texts.texts):
-            for one in self._replacements(text, found.get(index, ()), actions):
-                if text.leaf.kind is LeafKind.NUMBER and not text.free:
-                    raise RequestRefused(
-                        400,
-                        "number_not_replaceable",
-                        "number-in-schema",
-                        f"A number at {work.piece.member or 'the body'} is sensitive, and the API wants a number there.",
-                        "Send it as text inside a message, or leave it out.",
-                    )
-                text.replace(one.start, one.end, one.placeholder)
-                replaced.append(self._record(text.text[one.start : one.end], one, _join(work.piece.where, text)))
-        for container in reversed(work.texts.containers[1:]):
-            if container.edits and container.parent is not None:
-                container.parent.edits.extend(lift(container.parent.raw, container.token, container.edits))
-        return splice(work.piece.raw, work.texts.containers[0].edits), tuple(dict.fromkeys(replaced))
+        edits: dict[int, list[Edit]] = {id(container): [] for container in texts.containers}
+        for index, text in enumerate(texts.texts):
+            ones = self._replacements(work.piece, text, found.get(index, ()), actions)
+            if not ones:
+                continue
+            leaf = text.leaf
+            if leaf.kind is LeafKind.NUMBER:
+                lifted = [Edit(leaf.start, leaf.end, b'"' + ones[0].placeholder.encode() + b'"')]
+            else:
+                made = [Edit(one.start, one.end, one.placeholder.encode()) for one in ones]
+                lifted = lift(text.container.raw, leaf.start, made)
+            edits[id(text.container)] += lifted
+            location = _join(work.piece.where, text)
+            replaced += [self._record(text.text[one.start : one.end], one, location) for one in ones]
+        for container in reversed(texts.containers[1:]):
+            inner = edits[id(container)]
+            if inner and container.parent is not None:
+                edits[id(container.parent)] += lift(container.parent.raw, container.token, inner)
+        return splice(work.piece.raw, edits[id(texts.containers[0])]), tuple(dict.fromkeys(replaced))
 
     def _restored(self, text: Text) -> tuple[Restored, ...] | None:
         """The values that a reply of this process put into this very text, if it is one."""
         memory = self._memory
         return memory.restored.get(memory.digest(b"restored", text.text)) if len(memory.restored) else None
 
-    def _replacements(self, text: Text, findings: tuple[Finding, ...], actions: Actions) -> list[Replacement]:
+    def _replacements(
+        self, piece: Piece, text: Text, findings: tuple[Finding, ...], actions: Actions
+    ) -> list[Replacement]:
         """What of a text is replaced.
 
         A text that a reply was turned back into goes upstream as it came: its values get the placeholders that they came
-        from, whatever the scanner would make of them now. The provider wrote everything else in it.
+        from, whatever the scanner would make of them now. Of a number all is replaced, or nothing.
         """
         vault = self._memory.vault
         restored = self._restored(text)
         if restored is None:
             if not findings and len(text.text) < _MIN_SWEPT:
                 return []
-            return replacements(text.text, findings, vault, actions, TYPE_PRECEDENCE)
-        made = [Replacement(one.start, one.end, one.placeholder, None) for one in restored]
-        for span in vault.sweep(text.text):
-            if actions.get(span.data_class) != "allow" and all(
-                span.end <= one.start or span.start >= one.end for one in restored
-            ):
-                made.append(Replacement(span.start, span.end, span.placeholder, None))
+            return self._fit_number(
+                piece, text, replacements(text.text, findings, vault, actions, TYPE_PRECEDENCE), actions
+            )
+        made = replacements(text.text, _beside(findings, restored), vault, actions, TYPE_PRECEDENCE)
+        made = _beside(made, restored)
+        for one in restored:
+            known = vault.resolve(one.placeholder)
+            if known is None or actions.get(known.data_class) != "allow":
+                made.append(Replacement(one.start, one.end, one.placeholder, None))
         return sorted(made, key=lambda one: one.start)
 
-    def _check_opaque(self, piece: Piece, opaque: Opaque) -> None:
-        if opaque.signed and self._memory.digest(opaque.signature.encode()) in self._memory.signatures:
+    def _fit_number(self, piece: Piece, text: Text, ones: list[Replacement], actions: Actions) -> list[Replacement]:
+        vault = self._memory.vault
+        if text.leaf.kind is not LeafKind.NUMBER or not ones:
+            return ones
+        if not text.free:
+            raise RequestRefused(
+                400,
+                "number_not_replaceable",
+                "number-in-schema",
+                f"A number at {piece.member or 'the body'} is sensitive, and the API wants a number there.",
+                "Send it as text inside a message, or leave it out.",
+            )
+        if (ones[0].start, ones[0].end) == (0, len(text.text)):
+            return ones
+        known = vault.resolve(ones[0].placeholder)
+        data_class = DataClass(known.data_class) if known is not None else DataClass.SECRET
+        whole = Finding(0, len(text.text), ones[0].placeholder[3:-17], data_class, "known-value", False)
+        return replacements(text.text, [whole], vault, actions, TYPE_PRECEDENCE)
+
+    def _check_opaque(self, piece: Piece, opaque: Opaque, actions: Actions) -> None:
+        if opaque.signed and self._memory.has_signed(opaque.signature, opaque.leaf.text):
             return  # the provider wrote it through this process: it holds nothing that the provider does not know
-        if self._memory.vault.sweep(opaque.leaf.text.encode()):
-            raise _opaque_refusal(piece, opaque)
+        for span in self._memory.vault.sweep(opaque.leaf.text.encode()):
+            if actions.get(span.data_class) != "allow":
+                raise _opaque_refusal(piece, signed=opaque.signed)
+
+    def _check_names(self, actions: Actions) -> None:
+        """Refuse a top-level key that holds a value: keys between the pieces are not rewritten."""
+        for name in self._split.names if self._split is not None else ():
+            raw = name.encode()
+            if len(raw) > 3 and replacements(
+                raw, self._found(raw, b"", name), self._memory.vault, actions, TYPE_PRECEDENCE
+            ):
+                raise RequestRefused(
+                    400,
+                    "name_holds_value",
+                    "member-name",
+                    "The name of a top-level member holds a value that must not leave.",
+                    "Send the value inside a message, or leave it out.",
+                )
 
     def _record(self, value: bytes, one: Replacement, location: str) -> Replaced:
         finding = one.finding
@@ -428,9 +519,9 @@ class RequestReading:
     def _redact_head(self, actions: Actions) -> tuple[str, str, Sequence[tuple[str, str]], list[Replaced]]:
         replaced: list[Replaced] = []
 
-        def clean(text: str, where: str) -> str:
+        def clean(text: str, where: str, context: bytes = b"") -> str:
             raw = text.encode()
-            findings = self._found(raw, b"", text)
+            findings = self._found(raw, context, text)
             if not findings and len(raw) < _MIN_SWEPT:
                 return text
             ordered = replacements(raw, findings, self._memory.vault, actions, TYPE_PRECEDENCE)
@@ -448,28 +539,45 @@ class RequestReading:
         pairs = []
         for pair in self._head.query.split("&") if self._head.query else ():
             name, equals, value = pair.partition("=")
-            plain_name, plain_value = unquote(name.replace("+", " ")), unquote(value.replace("+", " "))
-            pairs.append(
-                _recoded(name, clean(plain_name, "query"), plus=True)
-                + equals
-                + _recoded(value, clean(plain_value, "query"), plus=True)
-            )
-        headers = [(name, clean(value, "header")) for name, value in self._head.headers]
+            plain_name, plain_value = unquote_plus(name), unquote_plus(value)
+            new_name = _recoded(name, clean(plain_name, "query"), plus=True)
+            if plain_name.lower() != _CREDENTIAL_PARAMETER:
+                context = name_context(plain_name, plain_value)
+                value = _recoded(value, clean(plain_value, "query", context), plus=True)
+            pairs.append(new_name + equals + value)
+        headers = [
+            (clean(name, "header name"), clean(value, "header", name_context(name, value)))
+            for name, value in self._head.headers
+        ]
         return "/".join(segments), "&".join(pairs), headers, replaced
 
 
-def _head_texts(head: Head) -> list[str]:
-    texts = [unquote(part) for part in head.path.split("/")]
+def _beside(spans: Sequence[Span], restored: Sequence[Restored]) -> list[Span]:
+    """What of `spans` does not touch a restored value."""
+    return [span for span in spans if all(span.end <= one.start or span.start >= one.end for one in restored)]
+
+
+def _head_texts(head: Head) -> list[_HeadText]:
+    """What of the head is scanned. Raises RequestRefused for what is no text."""
+    texts = [(unquote(part), b"") for part in head.path.split("/")]
     for pair in head.query.split("&") if head.query else ():
-        name, _, value = pair.partition("=")
-        texts += [unquote(name.replace("+", " ")), unquote(value.replace("+", " "))]
-    texts += [value for _, value in head.headers]
-    return [text for text in dict.fromkeys(texts) if len(text) > 3]
+        name, _, value = map(unquote_plus, pair.partition("="))
+        texts.append((name, b""))
+        if name.lower() != _CREDENTIAL_PARAMETER:
+            texts.append((value, name_context(name, value)))
+    for name, value in head.headers:
+        texts += [(name, b""), (value, name_context(name, value))]
+    try:
+        return [_HeadText(text, text.encode(), context) for text, context in dict.fromkeys(texts) if len(text) > 3]
+    except UnicodeEncodeError:
+        raise RequestRefused(
+            400, "head_invalid", "text-only", "A header or the address is not valid text.", "Send UTF-8."
+        ) from None
 
 
 def _recoded(original: str, text: str, *, plus: bool) -> str:
     """`text` percent-encoded if it differs from what `original` says, else `original` as it came."""
-    said = unquote(original.replace("+", " ")) if plus else unquote(original)
+    said = unquote_plus(original) if plus else unquote(original)
     return original if said == text else quote(text, safe="")
 
 
@@ -480,8 +588,8 @@ def _join(where: str, text: Text) -> str:
     return f"{where}{location}" if location.startswith("[") or not where else f"{where}.{location}"
 
 
-def _opaque_refusal(piece: Piece, opaque: Opaque) -> RequestRefused:
-    what = "Signed thinking" if opaque.signed else "An opaque field (an id, a signature or encoded data)"
+def _opaque_refusal(piece: Piece, *, signed: bool) -> RequestRefused:
+    what = "Signed thinking" if signed else "An opaque field (an id, a signature or encoded data)"
     return RequestRefused(
         400,
         "opaque_holds_value",
@@ -492,14 +600,24 @@ def _opaque_refusal(piece: Piece, opaque: Opaque) -> RequestRefused:
 
 
 def _tool_names(piece: Piece, value: object) -> tuple[str, ...]:
-    if piece.member not in ("tools", "functions") or not isinstance(value, dict):
+    """Names of the tools that a piece declares: one tool, an array of them, or a whole body."""
+    if piece.member == "" and isinstance(value, dict):
+        found = [value.get("tools"), value.get("functions")]
+    elif piece.member in ("tools", "functions"):
+        found = [value]
+    else:
         return ()
-    function = mapping(value.get("function"))
-    declared = value.get("functionDeclarations") or value.get("function_declarations")
-    if isinstance(declared, list):
-        return tuple(str(mapping(one).get("name", "")) for one in declared)
-    name = value.get("name") or function.get("name") or value.get("type")
-    return (str(name),) if name else ()
+    names: list[str] = []
+    while found:
+        one = found.pop(0)
+        if isinstance(one, list):
+            found += one
+        elif isinstance(one, dict):
+            declared = one.get("functionDeclarations") or one.get("function_declarations")
+            name = one.get("name") or mapping(one.get("function")).get("name") or one.get("type")
+            found.append(declared)
+            names += [str(name)] if name and not declared else []
+    return tuple(names)
 
 
 def _small(raw: bytes | None) -> object:

@@ -4,11 +4,22 @@ Source: OpenAI API reference, Chat Completions (read November 2026), and what ag
 tool calls, `reasoning_content` of compatible servers).
 """
 
-import copy
 from collections.abc import Hashable
 
-from localguard.wire.format import Delta, JsonObject, Observed, Path, Reading, WireFormat, integer, mapping, objects
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_table
+from localguard.wire.format import (
+    Delta,
+    JsonObject,
+    Observed,
+    Path,
+    Reading,
+    WireFormat,
+    integer,
+    mapping,
+    objects,
+    position,
+    scalars,
+)
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
 
 CONTENT = [
     Row("image_url.url", Kind.OPAQUE, DATA_URL),
@@ -31,11 +42,13 @@ MESSAGE = [
     Row("reasoning_details[].text", Kind.SIGNED, when={"signature": ...}),
 ]
 REQUEST = compile_table(at("messages[]", MESSAGE))
-REPLY = compile_table(
+REPLY = compile_reply(
     [
         Row("id", Kind.OPAQUE, IDENTIFIER),
         Row("system_fingerprint", Kind.OPAQUE, IDENTIFIER),
         *at("choices[].message", MESSAGE),
+        # Whether a signature will cover it is only known when its last piece has come.
+        Row("choices[].delta.reasoning_details[].text", Kind.SIGNED),
         *at("choices[].delta", MESSAGE),
     ]
 )
@@ -54,9 +67,7 @@ def observe(reply: JsonObject, observed: Observed) -> None:
         observed.usage.input = max(integer(usage.get("prompt_tokens")) - cached, 0)
         observed.usage.cache_read = cached
         observed.usage.output = integer(usage.get("completion_tokens"))
-        observed.usage.reasoning = integer(
-            mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")
-        )
+        observed.usage.reasoning = integer(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
         observed.usage.seen = True
     error = reply.get("error")
     if error:
@@ -79,20 +90,22 @@ class ChatStream:
         observe(event, self.observed)
         deltas: list[Delta] = []
         closes: list[Hashable] = []
-        for position, choice in objects(event.get("choices")):
+        for number, choice in objects(event.get("choices")):
             index = integer(choice.get("index"))
             before = len(deltas)
-            path: Path = ("choices", position, "delta")
+            path: Path = ("choices", number, "delta")
             delta = mapping(choice.get("delta"))
             for name in _PROSE:
                 if isinstance(delta.get(name), str):
                     deltas.append(Delta((*path, name), (index, name), Kind.TEXT))
             for place, call in objects(delta.get("tool_calls")):
-                self._read_call(call, (*path, "tool_calls", place), (index, "call", call.get("index", place)), deltas)
+                self._read_call(
+                    call, (*path, "tool_calls", place), (index, "call", position(call.get("index", place))), deltas
+                )
             if isinstance(delta.get("function_call"), dict):
                 self._read_function(delta["function_call"], (*path, "function_call"), (index, "function"), deltas)
             if isinstance(choice.get("text"), str):  # legacy completions
-                deltas.append(Delta(("choices", position, "text"), (index, "text"), Kind.TEXT))
+                deltas.append(Delta(("choices", number, "text"), (index, "text"), Kind.TEXT))
             opened = self._open.setdefault(index, set())
             opened.update(delta.channel for delta in deltas[before:])
             if choice.get("finish_reason"):
@@ -111,7 +124,7 @@ class ChatStream:
 
     def _read_function(self, function: JsonObject, path: Path, channel: Hashable, deltas: list[Delta]) -> None:
         name = function.get("name")
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name and name != self._tools.get(channel):  # some servers repeat it
             self._tools[channel] = self._tools.get(channel, "") + name
         if isinstance(function.get("arguments"), str):
             deltas.append(Delta((*path, "arguments"), channel, Kind.ARGUMENTS, self._tools.get(channel, "")))
@@ -119,15 +132,15 @@ class ChatStream:
     def tail(self, event: JsonObject, delta: Delta, text: str) -> JsonObject:
         """See StreamReader."""
         choice = event["choices"][delta.path[1]]
-        made = {name: value for name, value in event.items() if name not in ("choices", "usage", "obfuscation")}
+        made = scalars(event, "usage", "obfuscation")
         if "usage" in event:
             made["usage"] = None
-        one: JsonObject = {"index": choice.get("index", 0), "finish_reason": None}
+        one: JsonObject = {"index": integer(choice.get("index")), "finish_reason": None}
         if delta.path[2] == "text":
             one["text"] = text
         elif delta.path[3] == "tool_calls":
-            call = copy.deepcopy(choice["delta"]["tool_calls"][delta.path[4]])
-            piece: JsonObject = {"index": call.get("index", delta.path[4])}
+            call = choice["delta"]["tool_calls"][delta.path[4]]
+            piece: JsonObject = {"index": position(call.get("index", delta.path[4]))}
             piece[str(delta.path[5])] = {str(delta.path[6]): text}
             one["delta"] = {"tool_calls": [piece]}
         elif delta.path[3] == "function_call":
@@ -142,7 +155,7 @@ CHAT = WireFormat("openai-chat", REQUEST, REPLY, frozenset({"messages", "tools",
 COMPLETIONS = WireFormat(
     "openai-completions",
     compile_table([]),
-    compile_table([Row("id", Kind.OPAQUE, IDENTIFIER), Row("system_fingerprint", Kind.OPAQUE, IDENTIFIER)]),
+    compile_reply([Row("id", Kind.OPAQUE, IDENTIFIER), Row("system_fingerprint", Kind.OPAQUE, IDENTIFIER)]),
     frozenset(),
     ChatStream,
     observe,
@@ -151,7 +164,7 @@ COMPLETIONS = WireFormat(
 EMBEDDINGS = WireFormat(
     "openai-embeddings",
     compile_table([]),
-    compile_table([Row("data[].embedding", Kind.OPAQUE, BASE64)]),
+    compile_reply([Row("data[].embedding", Kind.OPAQUE, BASE64)]),
     frozenset({"input"}),
     ChatStream,
     observe,

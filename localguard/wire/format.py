@@ -106,6 +106,16 @@ def get_path(value: object, path: Path) -> Any:
     return value
 
 
+def position(value: object) -> int | str:
+    """An index that a stream event gives, as something that can name a channel."""
+    return value if isinstance(value, int | str) else 0
+
+
+def scalars(event: JsonObject, *without: str) -> JsonObject:
+    """The plain members of an event, for a made one: nested ones may be large, deep or somebody else's."""
+    return {name: value for name, value in event.items() if name not in without and not isinstance(value, dict | list)}
+
+
 def integer(value: object) -> int:
     """A token count, or 0 for anything that is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

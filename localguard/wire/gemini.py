@@ -3,8 +3,8 @@
 Source: Gemini API reference (read November 2026). Field names come in camelCase and snake_case alike.
 """
 
-from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping, objects
-from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_table
+from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping, objects, scalars
+from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
 
 PART = [
     Row("thoughtSignature", Kind.OPAQUE, BASE64),
@@ -13,11 +13,14 @@ PART = [
     Row("inline_data.data", Kind.OPAQUE, BASE64),
     Row("functionCall.id", Kind.OPAQUE, IDENTIFIER),
     Row("functionCall.args", Kind.INPUT),
+    Row("functionCall.partialArgs", Kind.INPUT),
     Row("function_call.args", Kind.INPUT),
     Row("functionResponse.id", Kind.OPAQUE, IDENTIFIER),
+    Row("functionResponse.response", Kind.INPUT),
+    Row("function_response.response", Kind.INPUT),
 ]
 REQUEST = compile_table(at("contents[].parts[]", PART))
-REPLY = compile_table([Row("responseId", Kind.OPAQUE, IDENTIFIER), *at("candidates[].content.parts[]", PART)])
+REPLY = compile_reply([Row("responseId", Kind.OPAQUE, IDENTIFIER), *at("candidates[].content.parts[]", PART)])
 
 
 def observe(reply: JsonObject, observed: Observed) -> None:
@@ -64,11 +67,12 @@ class GeminiStream:
     def tail(self, event: JsonObject, delta: Delta, text: str) -> JsonObject:
         """See StreamReader."""
         candidate = event["candidates"][delta.path[1]]
-        part = {**candidate["content"]["parts"][delta.path[4]], "text": text}
-        made = {name: value for name, value in event.items() if name not in ("candidates", "usageMetadata")}
-        content = {**candidate["content"], "parts": [part]}
-        made["candidates"] = [{"index": candidate.get("index", 0), "content": content}]
-        return made
+        part: JsonObject = {"text": text}
+        if candidate["content"]["parts"][delta.path[4]].get("thought"):
+            part["thought"] = True
+        role = candidate["content"].get("role")
+        content = {"role": role if isinstance(role, str) else "model", "parts": [part]}
+        return scalars(event) | {"candidates": [{"index": integer(candidate.get("index")), "content": content}]}
 
 
 GEMINI = WireFormat(

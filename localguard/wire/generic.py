@@ -1,11 +1,11 @@
-"""Bodies of an API that the guard does not know: every leaf is text.
+"""Bodies of an API that the guard does not know: every leaf is text, and what is called like arguments is judged.
 
 A streamed reply of unknown shape is restored where a placeholder stands whole inside one leaf; cut over two events it
 stays a placeholder, because nothing says which leaves belong together.
 """
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat
-from localguard.wire.table import compile_table
+from localguard.wire.table import compile_reply, compile_table
 
 
 def observe(reply: JsonObject, observed: Observed) -> None:
@@ -27,4 +27,4 @@ class GenericStream:
         raise AssertionError("a generic stream has no channels")
 
 
-GENERIC = WireFormat("generic-json", compile_table([]), compile_table([]), frozenset(), GenericStream, observe)
+GENERIC = WireFormat("generic-json", compile_table([]), compile_reply([]), frozenset(), GenericStream, observe)

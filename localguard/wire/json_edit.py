@@ -6,6 +6,7 @@ Rules of this file:
 - Replacements are plain ASCII without quotes or backslashes unless they are said to be JSON text of their own.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from localguard.wire.table import ANYWHERE, Node, Place
 MAX_DEPTH = 200
 """Containers inside containers. Agents stay below 30; orjson itself stops at 1,024."""
 
-_SCALAR = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*', re.DOTALL)
+# Possessive throughout: a backtracking `*` keeps a frame for every escape of a string, some gigabytes for 16 MB.
+_SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
 
 
@@ -61,9 +63,16 @@ class Leaf:
     start: int
     end: int
     place: Place
-    path: PathLink | None
+    parent: PathLink | None
+    step: str | int | None
+    """Last step of the path; None for a document that is one scalar."""
     key: str | None
     """The member name that this value stands under (array items carry the name of their array)."""
+
+    @property
+    def path(self) -> PathLink | None:
+        """Where it stands. Made when asked: most leaves of a large body are never asked."""
+        return self.parent if self.step is None else PathLink(self.parent, self.step)
 
 
 class Edit(NamedTuple):
@@ -83,28 +92,53 @@ class Document:
     leaves: list[Leaf]
 
 
-def load(raw: bytes) -> object:
-    """The value of a JSON text. Raises JsonInvalid, never with any of the text in the message."""
+def load(raw: bytes, *, lenient: bool = False) -> object:
+    """The value of a JSON text. Raises JsonInvalid, never with any of the text in the message.
+
+    `lenient` also reads lone surrogates, which providers send where an emoji is cut over two events.
+    """
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
+        if lenient and b"\\u" in raw:
+            return _load_surrogates(raw)
         raise JsonInvalid(f"not valid JSON (RFC 8259): {error.msg.split(':')[0]} at byte {error.pos}") from None
     except RecursionError:
         raise JsonInvalid("the JSON is nested too deeply") from None
 
 
-def parse(raw: bytes, node: Node | None = None, path: PathLink | None = None, key: str | None = None) -> Document:
+def _load_surrogates(raw: bytes) -> object:
+    def refuse(constant: str) -> object:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(raw.decode(), parse_constant=refuse)
+    except (ValueError, RecursionError):
+        raise JsonInvalid("not valid JSON (RFC 8259)") from None
+
+
+def parse(
+    raw: bytes,
+    node: Node | None = None,
+    path: PathLink | None = None,
+    key: str | None = None,
+    *,
+    lenient: bool = False,
+) -> Document:
     """Read one JSON text whose root stands at `node` of a place table.
 
-    Raises JsonInvalid for anything that is not strict JSON, for duplicate keys (the last one would win silently
-    somewhere and the first elsewhere), and below MAX_DEPTH.
+    Raises JsonInvalid for anything that is not strict JSON (`lenient` as in `load`), for duplicate keys (the last one
+    would win silently somewhere and the first elsewhere), and below MAX_DEPTH.
     """
-    value = load(raw)
+    value = load(raw, lenient=lenient)
     tokens = [match.span() for match in _SCALAR.finditer(raw)]
     leaves: list[Leaf] = []
     walker = _Walker(raw, tokens, leaves)
     try:
-        walker.walk(value, node or ANYWHERE, path, key, None, 0)
+        if isinstance(value, dict | list):
+            walker.walk(value, node or ANYWHERE, path, key, 0)
+        else:
+            walker.scalar(value, (node or ANYWHERE).place(None), path, None, key)
     except IndexError:
         raise JsonInvalid("an object repeats a key; send each key once") from None
     if walker.position != len(tokens):
@@ -114,7 +148,7 @@ def parse(raw: bytes, node: Node | None = None, path: PathLink | None = None, ke
 
 
 class _Walker:
-    """Walks value and tokens in step: orjson keeps document order, so the n-th scalar is the n-th token."""
+    """Walks value and tokens in step: parsers keep document order, so the n-th scalar is the n-th token."""
 
     def __init__(self, raw: bytes, tokens: Sequence[tuple[int, int]], leaves: list[Leaf]) -> None:
         self.raw = raw
@@ -123,34 +157,51 @@ class _Walker:
         self.position = 0
 
     def walk(
-        self, value: object, node: Node, path: PathLink | None, key: str | None, parent: object, depth: int
+        self,
+        value: dict[str, object] | list[object],
+        node: Node,
+        path: PathLink | None,
+        key: str | None,
+        depth: int,
     ) -> None:
+        """Take the leaves of an object or array; `path` is its own."""
+        if depth >= MAX_DEPTH:
+            raise JsonInvalid(f"the JSON is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, list):
+            item_node = node.item()
+            item_place = item_node.place(None)
+            for index, item in enumerate(value):
+                if isinstance(item, dict | list):
+                    self.walk(item, item_node, PathLink(path, index), key, depth + 1)
+                else:
+                    self.scalar(item, item_place, path, index, key)
+            return
+        inherited = node.inherited
+        for name, item in value.items():
+            start, end = self.tokens[self.position]
+            self.position += 1
+            self.leaves.append(Leaf(LeafKind.KEY, name, start, end, inherited, path, name, None))
+            if isinstance(item, dict | list):
+                self.walk(item, node.child(name), PathLink(path, name), name, depth + 1)
+            else:
+                self.scalar(item, node.child(name).place(value), path, name, name)
+
+    def scalar(
+        self, value: object, place: Place, parent: PathLink | None, step: str | int | None, key: str | None
+    ) -> None:
+        """Take a string or number with its token; `true`, `false` and `null` have none."""
         kind = type(value)
         if kind is str:
             start, end = self.tokens[self.position]
-            self.position += 1
-            place = node.place(parent)
-            self.leaves.append(Leaf(LeafKind.STRING, value, start, end, place, path, key))  # type: ignore[arg-type]
-        elif kind is dict:
-            if depth >= MAX_DEPTH:
-                raise JsonInvalid(f"the JSON is nested deeper than {MAX_DEPTH} levels")
-            for name, item in value.items():  # type: ignore[attr-defined]
-                start, end = self.tokens[self.position]
-                self.position += 1
-                child_path = PathLink(path, name)
-                self.leaves.append(Leaf(LeafKind.KEY, name, start, end, node.inherited, child_path, None))
-                self.walk(item, node.child(name), child_path, name, value, depth + 1)
-        elif kind is list:
-            if depth >= MAX_DEPTH:
-                raise JsonInvalid(f"the JSON is nested deeper than {MAX_DEPTH} levels")
-            item_node = node.item()
-            for index, item in enumerate(value):  # type: ignore[arg-type]
-                self.walk(item, item_node, PathLink(path, index), key, parent, depth + 1)
+            self.leaves.append(Leaf(LeafKind.STRING, value, start, end, place, parent, step, key))  # type: ignore[arg-type]
         elif kind is int or kind is float:
             start, end = self.tokens[self.position]
-            self.position += 1
-            text = self.raw[start:end].decode("ascii")
-            self.leaves.append(Leaf(LeafKind.NUMBER, text, start, end, node.place(parent), path, key))
+            # Where a key is repeated, value and tokens are out of step: the token may be any text, and is refused later.
+            text = self.raw[start:end].decode("utf-8", "replace")
+            self.leaves.append(Leaf(LeafKind.NUMBER, text, start, end, place, parent, step, key))
+        else:
+            return
+        self.position += 1
 
 
 def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
@@ -168,39 +219,44 @@ def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def lift(raw: bytes, start: int, edits: Sequence[Edit]) -> list[Edit]:
-    """Edits of the decoded text of the string token at `raw[start]`, as edits of `raw`.
+    """Edits of the decoded text of the string token at `raw[start]`, as edits of `raw`; one pass for all of them.
 
     Offsets of `edits` are bytes of the decoded text in UTF-8. An edit that begins or ends inside an escape takes
     the whole escape. New bytes are written as they are if they need no escape, else JSON-escaped.
     """
-    lifted: list[Edit] = []
-    ordered = sorted(edits)
-    decoded = 0  # decoded offset reached
-    position = start + 1  # raw offset reached; raw[position] is decoded[decoded]
+    spans = lift_spans(raw, start, [(edit.start, edit.end) for edit in edits])
+    return [Edit(first, last, escape_text(edit.new)) for (first, last), edit in zip(spans, edits, strict=True)]
+
+
+def lift_spans(raw: bytes, start: int, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans of the decoded text of the string token at `raw[start]` as spans of `raw`, in the order given.
+
+    They may overlap. A span that begins or ends inside an escape takes the whole escape.
+    """
+    first = start + 1
     end = _string_end(raw, start)
-    escapes = _ESCAPE.finditer(raw, position, end)
-    escape = next(escapes, None)
-
-    def seek(target: int, *, inclusive: bool) -> int:
-        """Raw offset of decoded offset `target`; inside an escape: its end if inclusive, else its start."""
-        nonlocal decoded, position, escape
-        while escape is not None:
-            plain = escape.start() - position
-            if decoded + plain >= target:
-                break
-            size = _decoded_size(escape.group())
-            if decoded + plain + size > target:
-                return escape.end() if inclusive else escape.start()
-            decoded += plain + size
-            position = escape.end()
-            escape = next(escapes, None)
-        return position + (target - decoded)
-
-    for edit in ordered:
-        first = seek(edit.start, inclusive=False)
-        last = seek(edit.end, inclusive=True)
-        lifted.append(Edit(first, last, escape_text(edit.new)))
-    return lifted
+    if raw.find(b"\\", first, end) < 0:
+        return [(low + first, high + first) for low, high in spans]
+    targets = sorted({offset for span in spans for offset in span})
+    before: dict[int, int] = {}  # raw offset, the start of the escape for an offset inside one
+    after: dict[int, int] = {}  # the same, its end
+    decoded, position = 0, first  # raw[position] is decoded[decoded]
+    at = 0
+    for escape in _ESCAPE.finditer(raw, first, end):
+        reached = decoded + escape.start() - position
+        size = _decoded_size(escape.group())
+        while at < len(targets) and targets[at] < reached + size:
+            target = targets[at]
+            inside = target > reached
+            before[target] = escape.start() if inside else position + target - decoded
+            after[target] = escape.end() if inside else position + target - decoded
+            at += 1
+        if at == len(targets):
+            break
+        decoded, position = reached + size, escape.end()
+    for target in targets[at:]:
+        before[target] = after[target] = position + target - decoded
+    return [(before[low], after[high]) for low, high in spans]
 
 
 def escape_text(text: bytes) -> bytes:
@@ -210,7 +266,10 @@ def escape_text(text: bytes) -> bytes:
 
 def string_token(text: str) -> bytes:
     """`text` as a JSON string token with its quotes."""
-    return orjson.dumps(text)
+    try:
+        return orjson.dumps(text)
+    except orjson.JSONEncodeError:  # a lone surrogate
+        return json.dumps(text).encode("ascii")
 
 
 def _string_end(raw: bytes, start: int) -> int:

@@ -7,7 +7,7 @@ bytes it went out with, so neither its text nor its signature is ever rewritten.
 from collections.abc import Hashable
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping
-from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_table
+from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
 
 BLOCK = [
     Row("id", Kind.OPAQUE, IDENTIFIER),
@@ -33,7 +33,7 @@ REQUEST = compile_table(
         Row("container", Kind.OPAQUE, IDENTIFIER),
     ]
 )
-REPLY = compile_table(
+REPLY = compile_reply(
     [
         Row("id", Kind.OPAQUE, IDENTIFIER),
         Row("request_id", Kind.OPAQUE, IDENTIFIER),
@@ -46,6 +46,7 @@ REPLY = compile_table(
         # A reply's thinking comes back with its signature: as it went, whether or not this event carries it.
         Row("content[].thinking", Kind.SIGNED),
         Row("content_block.thinking", Kind.SIGNED),
+        Row("message.content[].thinking", Kind.SIGNED),
     ]
 )
 
@@ -100,7 +101,7 @@ class MessagesStream:
         elif kind == "content_block_stop":
             return Reading(closes=[(channel, "text"), (channel, "input")])
         elif kind == "message_start":
-            observe(mapping(event.get("message")) | {}, self.observed)  # type: ignore[operator]
+            observe(dict(mapping(event.get("message"))), self.observed)
         elif kind == "message_delta":
             _usage(event.get("usage"), self.observed)
             stop = mapping(event.get("delta")).get("stop_reason")
@@ -130,7 +131,7 @@ class MessagesStream:
             part = {"type": "text_delta", "text": text}
         else:
             part = {"type": event["delta"]["type"], str(delta.path[1]): text}
-        return {"type": "content_block_delta", "index": event.get("index", 0), "delta": part}
+        return {"type": "content_block_delta", "index": integer(event.get("index")), "delta": part}
 
 
 MESSAGES = WireFormat(

@@ -6,7 +6,7 @@ Source: Ollama API documentation (read November 2026). Errors may come as a line
 from collections.abc import Hashable
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping
-from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_table
+from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
 
 MESSAGE = [
     Row("images[]", Kind.OPAQUE, BASE64),
@@ -15,7 +15,7 @@ MESSAGE = [
     Row("tool_call_id", Kind.OPAQUE, IDENTIFIER),
 ]
 REQUEST = compile_table([*at("messages[]", MESSAGE), Row("images[]", Kind.OPAQUE, BASE64)])
-REPLY = compile_table(at("message", MESSAGE))
+REPLY = compile_reply(at("message", MESSAGE))
 _PROSE = (("message", "content"), ("message", "thinking"), ("response",), ("thinking",))
 
 
@@ -28,6 +28,7 @@ def observe(reply: JsonObject, observed: Observed) -> None:
     if reply.get("done") is True:
         observed.complete = True
         observed.stop = str(reply.get("done_reason") or "stop")
+    if reply.get("done") is True or "prompt_eval_count" in reply:  # embeddings say no `done`
         observed.usage.input = integer(reply.get("prompt_eval_count"))
         observed.usage.output = integer(reply.get("eval_count"))
         observed.usage.seen = True
@@ -52,13 +53,14 @@ class OllamaStream:
 
     def tail(self, event: JsonObject, delta: Delta, text: str) -> JsonObject:
         """See StreamReader."""
-        made: JsonObject = {name: event[name] for name in ("model", "created_at") if name in event}
+        made: JsonObject = {name: event[name] for name in ("model", "created_at") if isinstance(event.get(name), str)}
         if len(delta.path) == 1:
             made[str(delta.path[0])] = text
             if delta.path[0] == "thinking":
                 made["response"] = ""
         else:
-            message = {"role": mapping(event.get("message")).get("role", "assistant"), "content": ""}
+            role = mapping(event.get("message")).get("role")
+            message = {"role": role if isinstance(role, str) else "assistant", "content": ""}
             message[str(delta.path[1])] = text
             made["message"] = message
         made["done"] = False

@@ -4,10 +4,10 @@ Source: OpenAI API reference, Responses and its streaming events (read November 
 Reasoning summaries are prose; `encrypted_content` and compaction items are opaque.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
-from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_table
+from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping, position, scalars
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
 
 PART = [
     Row("image_url", Kind.OPAQUE, DATA_URL),
@@ -25,6 +25,7 @@ ITEM = [
     Row("arguments", Kind.ARGUMENTS, when={"type": "mcp_approval_request"}),
     Row("input", Kind.FREEFORM, when={"type": "custom_tool_call"}),
     Row("action", Kind.INPUT),
+    Row("actions", Kind.INPUT),
     Row("operation", Kind.INPUT),
     Row("result", Kind.OPAQUE, BASE64, when={"type": "image_generation_call"}),
     *at("content[]", PART),
@@ -39,7 +40,7 @@ REQUEST = compile_table(
         Row("conversation.id", Kind.OPAQUE, IDENTIFIER),
     ]
 )
-REPLY = compile_table(
+REPLY = compile_reply(
     [
         Row("id", Kind.OPAQUE, IDENTIFIER),
         Row("previous_response_id", Kind.OPAQUE, IDENTIFIER),
@@ -51,6 +52,8 @@ REPLY = compile_table(
         Row("response.previous_response_id", Kind.OPAQUE, IDENTIFIER),
         *at("response.output[]", ITEM),
         Row("arguments", Kind.ARGUMENTS),
+        Row("command", Kind.FREEFORM),
+        Row("diff", Kind.FREEFORM),
         Row("input", Kind.FREEFORM, when={"type": "response.custom_tool_call_input.done"}),
         Row("obfuscation", Kind.OPAQUE, IDENTIFIER),
         Row("partial_image_b64", Kind.OPAQUE, BASE64),
@@ -70,6 +73,16 @@ _CHANNELS = {
     "response.code_interpreter_call_code": (Kind.TEXT, ""),
     "response.audio.transcript": (Kind.TEXT, ""),
 }
+
+
+_PROSE_ITEMS = ("message", "reasoning")
+_MEDIA = (".audio", ".output_audio", ".image", "_image")
+
+
+def tool_of(item: Mapping[str, object]) -> str:
+    """The tool that an output item calls: its name, or for tools of the API's own its type without `_call`."""
+    name = item.get("name")
+    return name if isinstance(name, str) and name else str(item.get("type") or "").removesuffix("_call")
 
 
 def observe(reply: JsonObject, observed: Observed) -> None:
@@ -99,22 +112,32 @@ class ResponsesStream:
     def __init__(self) -> None:
         self.observed = Observed()
         self._tools: dict[Hashable, str] = {}
+        self._prose: set[Hashable] = set()
+        self._streamed: set[Hashable] = set()
+        self._open: dict[Hashable, set[Hashable]] = {}
 
     def read(self, event: JsonObject) -> Reading:
         """See StreamReader."""
         kind = str(event.get("type") or "")
         if kind == "response.output_item.added":
+            output_index = position(event.get("output_index"))
             item = mapping(event.get("item"))
-            self._tools[event.get("output_index")] = str(item.get("name") or item.get("type") or "")
+            self._tools[output_index] = tool_of(item)
+            if item.get("type") in _PROSE_ITEMS:
+                self._prose.add(output_index)
             return Reading()
+        if kind == "response.output_item.done":
+            return Reading(closes=[*self._open.pop(position(event.get("output_index")), ())])
         stem, _, verb = kind.rpartition(".")
-        if stem in _CHANNELS and verb in ("delta", "done"):
-            content, index = _CHANNELS[stem]
-            output_index = event.get("output_index")
-            channel = (stem, output_index, event.get(index) if index else None)
+        if verb in ("delta", "done") and stem.startswith("response.") and not stem.endswith(_MEDIA):
+            output_index = position(event.get("output_index"))
+            content, index = _CHANNELS.get(stem) or self._unknown(output_index)
+            channel = (stem, output_index, position(event.get(index)) if index else None)
             if verb == "done":
                 return Reading(closes=[channel])
             if isinstance(event.get("delta"), str):
+                self._streamed.add(output_index)
+                self._open.setdefault(output_index, set()).add(channel)
                 return Reading([Delta(("delta",), channel, content, self._tools.get(output_index, ""))])
             return Reading()
         if isinstance(event.get("response"), dict):
@@ -123,24 +146,30 @@ class ResponsesStream:
                 self.observed.complete = True
                 return Reading(closes_all=True)
         elif kind == "error":
-            self.observed.error = str(event.get("code") or "error")
+            error = event.get("code") or mapping(event.get("error")).get("code")
+            self.observed.error = str(error or "error")
             return Reading(closes_all=True)
         return Reading()
 
-    def tool_of(self, event: JsonObject) -> str:
-        """The tool whose whole arguments a `.done` event carries."""
-        return str(event.get("name") or self._tools.get(event.get("output_index"), ""))
+    def _unknown(self, output_index: int | str) -> tuple[Kind, str]:
+        """How the pieces of an event that is not known are read: as prose inside a message, else as a call's input."""
+        return (Kind.TEXT, "content_index") if output_index in self._prose else (Kind.FREEFORM, "command_index")
+
+    def tool_at(self, output_index: object) -> str:
+        """The tool that the stream began an output item with, for events that carry its arguments whole."""
+        return self._tools.get(position(output_index), "")
+
+    def was_streamed(self, output_index: object) -> bool:
+        """Whether pieces of an output item came before the event that carries it whole."""
+        return position(output_index) in self._streamed
 
     def tail(self, event: JsonObject, delta: Delta, text: str) -> JsonObject:
         """See StreamReader."""
-        made = dict(event)
+        made = scalars(event, "obfuscation")
         made["delta"] = text
-        if "logprobs" in made:
+        if "logprobs" in event:
             made["logprobs"] = []
         return made
 
 
-RESPONSES = WireFormat(
-    "openai-responses", REQUEST, REPLY, frozenset({"input", "tools"}), ResponsesStream, observe
-)
-
+RESPONSES = WireFormat("openai-responses", REQUEST, REPLY, frozenset({"input", "tools"}), ResponsesStream, observe)

@@ -31,13 +31,15 @@ class Event:
     """The data lines joined by LF. Empty for comments."""
 
     def with_data(self, data: bytes) -> bytes:
-        """The event's bytes with its data replaced by `data` (one line) where the first data line stood."""
+        """The event's bytes with its data replaced by `data` where the first data line stood, in as many lines."""
         lines: list[bytes] = []
         written = False
         for content, ending in _LINE.findall(self.raw):
             if content == b"data" or content.startswith(b"data:"):
                 if not written:
-                    lines.append(b"data: " + data + ending)
+                    lines += [b"data: " + line + (ending or b"\n") for line in data.split(b"\n")]
+                    if not ending:
+                        lines[-1] = lines[-1][:-1]
                     written = True
             else:
                 lines.append(content + ending)
@@ -93,7 +95,7 @@ class EventParser:
 def _event(raw: bytes) -> Event:
     name = ""
     data: list[bytes] = []
-    for line in re.split(rb"\r\n|\n|\r", raw):
+    for line in raw.splitlines():
         field, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":

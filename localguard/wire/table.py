@@ -31,7 +31,7 @@ class Kind(Enum):
     """Text that a signature beside it covers: never rewritten, neither way."""
 
 
-BASE64 = re.compile(r"[A-Za-z0-9+/_-]{%d,}={0,2}" % MIN_OPAQUE)
+BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_OPAQUE},}}={{0,2}}")
 DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,[A-Za-z0-9+/_-]*={0,2}")
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:|/+=-]{0,511}")
 
@@ -68,19 +68,23 @@ class Node:
     items: "Node | None" = None
     rows: list[tuple[Mapping[str, object], Place]] = field(default_factory=list)
     inherited: Place = TEXT
+    otherwise: "Node | None" = None
+    """Members that `children` does not name."""
 
     def child(self, name: str) -> "Node":
         """The node of a member; below a subtree place, that subtree."""
         node = self.children.get(name)
         if node is not None:
             return node
-        return ANYWHERE if self.inherited is TEXT else Node(inherited=self.inherited)
+        if self.otherwise is not None:
+            return self.otherwise
+        return ANYWHERE if self.inherited is TEXT else INSIDE
 
     def item(self) -> "Node":
         """The node of this array's items."""
         if self.items is not None:
             return self.items
-        return ANYWHERE if self.inherited is TEXT else Node(inherited=self.inherited)
+        return ANYWHERE if self.inherited is TEXT else INSIDE
 
     def place(self, parent: object) -> Place:
         """What stands here, given the object that holds it."""
@@ -92,6 +96,10 @@ class Node:
 
 ANYWHERE = Node()
 """Where no table says anything: text."""
+INSIDE = Node(inherited=Place(Kind.INPUT))
+"""Everywhere inside the arguments of a tool call."""
+CALL_MEMBERS = ("arguments", "args", "input", "parameters", "params", "tool_input")
+"""What APIs call the arguments of a tool call."""
 
 
 def _matches(parent: object, name: str, wanted: object) -> bool:
@@ -100,7 +108,7 @@ def _matches(parent: object, name: str, wanted: object) -> bool:
 
 
 def compile_table(rows: Iterable[Row]) -> Node:
-    """The tree of a table. A row of kind INPUT covers everything below its path."""
+    """The tree of a table. Rows for the arguments of a call cover everything below their path."""
     root = Node()
     for row in rows:
         node = root
@@ -110,10 +118,31 @@ def compile_table(rows: Iterable[Row]) -> Node:
                 node = node.items
             else:
                 node = node.children.setdefault(step, Node())
-        place = Place(row.kind, row.grammar)
-        node.rows.append((row.when, place))
-        if row.kind is Kind.INPUT:
-            node.inherited = place
+        node.rows.append((row.when, Place(row.kind, row.grammar)))
+        if row.kind in (Kind.INPUT, Kind.ARGUMENTS, Kind.FREEFORM):
+            node.inherited = INSIDE.inherited
+    return root
+
+
+def compile_reply(rows: Iterable[Row]) -> Node:
+    """The tree of a reply's table, in which places that no row names are careful with what looks like a tool call.
+
+    A placeholder in an argument must be judged by where the argument goes, and not restored like prose, also where a
+    server names its members otherwise than its API says. An array of replies has each item at the root.
+    """
+    root = compile_table(rows)
+    anywhere = Node()
+    anywhere.items = anywhere.otherwise = anywhere
+    for name in CALL_MEMBERS:
+        anywhere.children[name] = Node(rows=[({}, Place(Kind.ARGUMENTS))], inherited=INSIDE.inherited)
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        pending += [*node.children.values(), *([node.items] if node.items is not None else [])]
+        if node.inherited is TEXT:
+            node.otherwise = anywhere
+            node.items = node.items or anywhere
+    root.items = root
     return root
 
 
