@@ -14,7 +14,7 @@ from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspaces import Binding, Tokens, Workspace, Workspaces
 from localguard.policy.layers import effective_endpoints
 from localguard.policy.model import Endpoint, Layer
-from localguard.proxy.admission import Admitted, AdmissionRefused
+from localguard.proxy.admission import AdmissionRefused, Admitted
 
 _FRESH = 2.0
 """Seconds for which a connection's workspace holds: a branch may be switched under a kept-alive connection."""
@@ -141,5 +141,3 @@ class Callers:
     async def _repository_layers(self, workspace: Workspace) -> tuple[Layer, ...]:
         found = [self._repositories.layer_for(root) for root in workspace.roots]
         return tuple(layer for layer in found if layer is not None)
-
-

@@ -30,6 +30,7 @@ from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import Limits
 from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
+from localguard.proxy.recorder import Recorder
 from localguard.proxy.scan_pool import ScanPool, packaged_rules
 from localguard.proxy.server import GuardServer
 from localguard.proxy.upstream import Upstream
@@ -64,6 +65,7 @@ async def serve(
     started = time.time()
     async with contextlib.AsyncExitStack() as stack:
         handle: list[Guard] = []
+        recorders: list[Recorder] = []
         server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
         server.bind()
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC))
@@ -80,11 +82,16 @@ async def serve(
         watcher.load()
         state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
         control = Control(
-            home, stop=stop.set, status=lambda: _status(handle[0], server, started), exchanges=lambda: handle[0].recent
+            home,
+            stop=stop.set,
+            status=lambda: _status(handle[0], recorders[0], server, started),
+            exchanges=lambda: recorders[0].recent,
         )
+        recorder = Recorder(store, control)
+        recorders.append(recorder)
         handle.append(
             Guard(
-                store=store,
+                recorder=recorder,
                 scan_pool=pool,
                 upstream=upstream,
                 callers=Callers(Tokens(home)),
@@ -124,8 +131,8 @@ def _broken(guard: Guard, error: PolicyInvalid) -> None:
     log.warning("policy file not loaded: %s", error)
 
 
-def _status(guard: Guard, server: GuardServer, started: float) -> dict[str, object]:
-    counters, policy = guard.counters, guard.policy
+def _status(guard: Guard, recorder: Recorder, server: GuardServer, started: float) -> dict[str, object]:
+    counters, policy = recorder.counters, guard.policy
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -133,7 +140,7 @@ def _status(guard: Guard, server: GuardServer, started: float) -> dict[str, obje
         "uptime_seconds": int(time.time() - started),
         "running": server.running,
         "policy": {"digest": policy.digest, "error": policy.error},
-        "log": {"writable": guard.log_writable},
+        "log": {"writable": recorder.log_writable},
         "endpoints": [
             {
                 "name": endpoint.name,

@@ -1,7 +1,7 @@
 """The records of an exchange, as `audit.fields` names them. Nothing here knows a raw value."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import orjson
 
@@ -17,35 +17,27 @@ from localguard.audit.fields import (
 )
 from localguard.exchange.memory import Replaced
 from localguard.exchange.reply import ReplyRestorer, ToolCall
-from localguard.exchange.request import Facts, Redacted
-from localguard.policy.decide import Decision
+from localguard.exchange.request import Redacted
 from localguard.proxy.callers import Caller
-from localguard.wire.format import WireFormat
-
-Scrub = Callable[[str], str]
-"""Takes values out of a text before it is written down."""
+from localguard.proxy.live import Exchange
+from localguard.redact.vault import Vault
 
 _MAX_FINDINGS = 500
 """Entries of one record; the rest is counted in the last one."""
+_MAX_COMMANDS = 100
+_MAX_COMMAND = 2000
+"""Characters."""
 _COMMAND_ARGUMENTS = ("command", "cmd", "commands", "script", "chars", "input")
 
 
-def context(
-    caller: Caller,
-    format: WireFormat,
-    facts: Facts | None,
-    decision: Decision | None,
-    *,
-    method: str,
-    route: str,
-    fingerprint: Scrub,
-) -> ExchangeContext:
-    """Who sends what where."""
+def context(exchange: Exchange) -> ExchangeContext:
+    """Who sends what where. What was not redacted is not written down."""
+    caller, facts, decision = exchange.caller, exchange.facts, exchange.decision
     endpoint, workspace = caller.endpoint, caller.workspace
     made = ExchangeContext(
         agent=caller.agent,
         agent_version=caller.agent_version,
-        workspace=_workspace_name(caller, fingerprint),
+        workspace=_workspace_name(caller, exchange.memory.fingerprint),
         attribution=caller.attribution,  # type: ignore[typeddict-item]
         sensitivity=str(workspace.sensitivity),
         task=caller.task,
@@ -59,14 +51,14 @@ def context(
         support=endpoint.support,
         credential=endpoint.credential,
         identity=endpoint.identity,
-        wire=format.name,
-        method=method,
-        route=route,
+        wire=exchange.format.name,
+        method=exchange.method,
+        route=exchange.route,
         transport="http",
         policy=caller.policy_digest,
     )
     if facts is not None:
-        made["model"] = facts.model
+        made["model"] = facts.model if exchange.redacted is not None else None
         made["tools"] = list(facts.tools)[:200]
         made["instructions"] = [digest for _, digest in facts.instructions]
         made["attachments"] = dict.fromkeys(sorted(facts.attachments), 1)
@@ -87,8 +79,9 @@ def context(
     return made
 
 
-def local(caller: Caller, facts: Facts | None, decision: Decision | None, path: str) -> IntentLocal:
+def local(exchange: Exchange) -> IntentLocal:
     """Where the work lies on this machine."""
+    caller, facts, decision = exchange.caller, exchange.facts, exchange.decision
     workspace, peer = caller.workspace, caller.peer
     made = IntentLocal(
         workspace=workspace.name,
@@ -96,7 +89,7 @@ def local(caller: Caller, facts: Facts | None, decision: Decision | None, path: 
         branch=workspace.branch,
         commit=workspace.commit,
         root=str(workspace.root) if workspace.root else None,
-        path=path,
+        path=exchange.route,
     )
     if peer is not None and peer.pid is not None:
         made["peer"] = {"pid": peer.pid, "exe": peer.exe or "", "name": peer.name, "cwd": str(peer.cwd or "")}
@@ -162,13 +155,28 @@ def withheld(reply: ReplyRestorer | None) -> list[WithheldEntry]:
     ]
 
 
-def commands(calls: Sequence[ToolCall], scrub: Scrub) -> OutcomeLocal:
+def commands(exchange: Exchange) -> OutcomeLocal:
     """The commands that a reply asked the agent to run, as the model wrote them: placeholders, not values."""
-    found: list[CommandEntry] = []
-    for call in calls:
-        for text in command_texts(call):
-            found.append(CommandEntry(tool=call.tool, command=scrub(text)[:2000]))
-    return OutcomeLocal(commands=found[:100])
+    if exchange.reply is None:
+        return OutcomeLocal()
+    vault = exchange.memory.vault
+    found = [
+        CommandEntry(tool=call.tool, command=_without_known(text, vault)[:_MAX_COMMAND])
+        for call in exchange.reply.tool_calls
+        for text in command_texts(call)
+    ]
+    return OutcomeLocal(commands=found[:_MAX_COMMANDS])
+
+
+def _without_known(text: str, vault: Vault) -> str:
+    """Known values out of what a model wrote: it may spell one that it never saw as a placeholder."""
+    raw = text.encode("utf-8", "replace")
+    parts: list[bytes] = []
+    position = 0
+    for span in vault.sweep(raw):
+        parts += [raw[position : span.start], span.placeholder.encode()]
+        position = span.end
+    return b"".join([*parts, raw[position:]]).decode("utf-8", "replace")
 
 
 def command_texts(call: ToolCall) -> list[str]:
@@ -189,7 +197,7 @@ def command_texts(call: ToolCall) -> list[str]:
     return texts
 
 
-def _workspace_name(caller: Caller, fingerprint: Scrub) -> str | None:
+def _workspace_name(caller: Caller, fingerprint: Callable[[str], str]) -> str | None:
     """The name that policy gave the workspace; a keyed digest where it says something local (a repository)."""
     workspace = caller.workspace
     if not workspace.attributed:

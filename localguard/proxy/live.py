@@ -1,0 +1,98 @@
+"""One exchange as far as it has come, and what the daemon holds between exchanges."""
+
+import asyncio
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from localguard.config.keys import Keys
+from localguard.exchange.memory import WorkspaceMemory
+from localguard.exchange.reply import ReplyRestorer
+from localguard.exchange.request import Facts, Redacted
+from localguard.policy.decide import Decision
+from localguard.proxy.admission import Admitted
+from localguard.proxy.callers import Caller
+from localguard.redact.vault import Vault
+from localguard.wire.format import WireFormat
+
+_MAX_WORKSPACES = 64
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its reply."""
+
+    id: str
+    started: float
+    method: str
+    admitted: Admitted
+    format: WireFormat
+    caller: Caller
+    memory: WorkspaceMemory
+    session: str | None = None
+    facts: Facts | None = None
+    decision: Decision | None = None
+    redacted: Redacted | None = None
+    has_body: bool = False
+    recorded: bool = False
+    """The intent is durable."""
+    first_byte: float | None = None
+    reply_bytes: int = 0
+    status: int | None = None
+    reply: ReplyRestorer | None = None
+
+    @property
+    def route(self) -> str:
+        """The path as it may be written down: known only once it is redacted."""
+        return self.redacted.path if self.redacted is not None else ""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What this process did, for `status`."""
+
+    exchanges: int = 0
+    refused: int = 0
+    replaced: int = 0
+    restored: int = 0
+    withheld: int = 0
+    failed: int = 0
+
+
+class Memories:
+    """The memory of each workspace that was at work lately. `known` are values that no body may carry, anywhere."""
+
+    def __init__(self, keys: Keys, known: tuple[str, ...]) -> None:
+        self._keys = keys
+        self._known = known
+        self._memories: OrderedDict[str, WorkspaceMemory] = OrderedDict()
+
+    async def of(self, workspace_id: str) -> WorkspaceMemory:
+        """The memory of a workspace; its keys are fetched off the event loop, as a keychain may ask the user."""
+        memory = self._memories.get(workspace_id)
+        if memory is None:
+            key = await asyncio.to_thread(self._keys.workspace_key, workspace_id)
+            fingerprint_key = await asyncio.to_thread(self._keys.fingerprint_key, workspace_id)
+            memory = self._memories.setdefault(workspace_id, _new_memory(key, fingerprint_key))
+            for value in self._known:
+                memory.vault.add_known(value, "CREDENTIAL", distinctive=True)
+            while len(self._memories) > _MAX_WORKSPACES:
+                self._memories.popitem(last=False)
+        self._memories.move_to_end(workspace_id)
+        return memory
+
+
+def _new_memory(key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
+    def fingerprint(value: str) -> str:
+        return hmac.digest(fingerprint_key, value.encode("utf-8", "surrogatepass"), "sha256")[:12].hex()
+
+    return WorkspaceMemory(Vault(key), fingerprint)
+
+
+def new_exchange_id() -> str:
+    """An exchange id: 48 bits of time in milliseconds, then 32 random ones, so that ids sort by time."""
+    number = (int(time.time() * 1000) << 32) | secrets.randbits(32)
+    return "x" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(75, -1, -5))

@@ -1,0 +1,135 @@
+"""Writes down what happens to an exchange: the log for later, the counters and the live feed for now."""
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+
+from localguard.audit.record import RecordInvalid
+from localguard.audit.schema import LogUnavailable
+from localguard.audit.store import Store
+from localguard.proxy import records, refusals
+from localguard.proxy.control import Control
+from localguard.proxy.live import Counters, Exchange
+from localguard.proxy.refusals import Refused
+from localguard.wire.refusal import Refusal
+
+_RECENT = 200
+
+
+class Recorder:
+    """The one way from an exchange to the log."""
+
+    def __init__(self, store: Store, control: Control) -> None:
+        self.counters = Counters()
+        self.recent: deque[dict[str, object]] = deque(maxlen=_RECENT)
+        self._store = store
+        self._control = control
+
+    @property
+    def log_writable(self) -> bool:
+        """Whether the last record could be written."""
+        return self._store.failure is None
+
+    async def intent(self, exchange: Exchange) -> None:
+        """P1: return once the intent is durable. Raises Refused. Calls without content are counted instead."""
+        if not exchange.has_body and not exchange.admitted.query:
+            return
+        assert exchange.redacted is not None
+        try:
+            await asyncio.wrap_future(
+                self._store.append(
+                    "intent",
+                    exchange=exchange.id,
+                    session=exchange.session,
+                    metadata={
+                        **records.context(exchange),
+                        "upstream_bytes": len(exchange.redacted.body),
+                        "exposed": len(exchange.redacted.exposed),
+                    },
+                    findings=records.findings(exchange.redacted),
+                    local=records.local(exchange),
+                )
+            )
+        except (LogUnavailable, RecordInvalid) as error:
+            raise Refused(refusals.of_log(error)) from None
+        exchange.recorded = True
+
+    async def refusal(self, exchange: Exchange, refusal: Refusal) -> None:
+        """Record that nothing was sent, and why. A log that cannot be written does not keep the agent from being told."""
+        self.counters.refused += 1
+        self._note(exchange, "refused", refusal.code)
+        with suppress(LogUnavailable, RecordInvalid):
+            await asyncio.wrap_future(
+                self._store.append(
+                    "refusal",
+                    exchange=exchange.id,
+                    session=exchange.session if exchange.redacted is not None else None,
+                    metadata={
+                        **records.context(exchange),
+                        "status": refusal.status,
+                        "code": f"localguard_{refusal.code}",
+                        "origin": refusal.origin,
+                        "reason": refusal.reason,
+                        "next_step": refusal.next_step,
+                        "rule": refusal.rule,
+                    },
+                    local=records.local(exchange),
+                )
+            )
+
+    def outcome(self, exchange: Exchange, state: str, origin: str | None, error: str | None) -> None:
+        """Record how an exchange ended. Returns at once; the record is durable within a second."""
+        if not exchange.recorded:
+            self._store.count_metadata_call(
+                exchange.caller.endpoint.name,
+                exchange.method,
+                exchange.route,
+                exchange.status or 0,
+                exchange.memory.fingerprint(exchange.caller.workspace.id),
+            )
+            return
+        now = time.monotonic()
+        self._count(exchange, state)
+        self._note(exchange, state, error)
+        metadata = records.outcome(exchange.reply, state=state, status=exchange.status, origin=origin, error=error)
+        metadata["total_ms"] = int((now - exchange.started) * 1000)
+        if exchange.first_byte is not None:
+            metadata["first_byte_ms"] = int((exchange.first_byte - exchange.started) * 1000)
+        metadata["reply_bytes"] = exchange.reply_bytes
+        with suppress(LogUnavailable, RecordInvalid):
+            self._store.append(
+                "outcome",
+                exchange=exchange.id,
+                session=exchange.session,
+                metadata={**metadata},
+                findings=records.withheld(exchange.reply),
+                local=records.commands(exchange),
+            )
+
+    def _count(self, exchange: Exchange, state: str) -> None:
+        counters, reply = self.counters, exchange.reply
+        counters.exchanges += 1
+        counters.failed += state == "failed"
+        if exchange.redacted is not None:
+            counters.replaced += len(exchange.redacted.replaced)
+        if reply is not None:
+            counters.restored += reply.report.restored.total()
+            counters.withheld += len(reply.report.withheld)
+
+    def _note(self, exchange: Exchange, state: str, error: str | None) -> None:
+        """Keep the last exchanges for `status`, and tell who listens: what the log's metadata would say of them."""
+        caller = exchange.caller
+        note: dict[str, object] = {
+            "exchange": exchange.id,
+            "endpoint": caller.endpoint.name,
+            "agent": caller.agent,
+            "workspace": caller.workspace.name,
+            "model": exchange.facts.model if exchange.facts and exchange.redacted else None,
+            "state": state,
+            "error": error,
+            "replaced": len(exchange.redacted.replaced) if exchange.redacted else 0,
+            "total_ms": int((time.monotonic() - exchange.started) * 1000),
+        }
+        self.recent.append(note)
+        self._control.publish("exchange", note)

@@ -1,0 +1,180 @@
+"""Every reason for which the guard stops a request, as the agent is told: one place for codes, statuses and words."""
+
+from aiohttp import web
+
+from localguard.audit.record import RecordInvalid
+from localguard.audit.schema import LogUnavailable
+from localguard.errors import LocalguardError
+from localguard.exchange.request import Facts, RequestRefused
+from localguard.policy.decide import Decision
+from localguard.policy.model import Effect, Endpoint, Obligation
+from localguard.proxy.admission import AdmissionRefused
+from localguard.proxy.connection import BodyError, BodyTooLarge
+from localguard.proxy.headers import EXCHANGE
+from localguard.proxy.scan_pool import ScanTimeout
+from localguard.proxy.upstream import UpstreamError, UpstreamRefused, UpstreamTimeout
+from localguard.wire.coding import CodingError
+from localguard.wire.refusal import HEADERS, Refusal, render
+
+
+class Refused(LocalguardError):
+    """The request stops here, with what the agent is told."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def response(shape: str, refusal: Refusal, exchange: str) -> web.Response:
+    """A refusal as an HTTP answer."""
+    return web.Response(
+        status=refusal.status, body=render(shape, refusal, exchange), headers=[*HEADERS, (EXCHANGE, exchange)]
+    )
+
+
+def of_admission(refused: AdmissionRefused) -> Refusal:
+    """A head that may not pass."""
+    return Refusal(refused.status, refused.code.removeprefix("localguard_"), "admission", refused.message, "")
+
+
+def of_body(error: BodyError | CodingError) -> Refusal:
+    """A body that could not be had or decoded."""
+    reason = f"{error}."[:1].upper() + f"{error}."[1:]
+    if isinstance(error, BodyTooLarge):
+        return Refusal(400, "body_too_large", "body-limit", reason, "Send less at once.", "agent")
+    if isinstance(error, BodyError):
+        return Refusal(400, "body_incomplete", "body-complete", reason, "Send it again.", "agent")
+    return Refusal(400, "coding", "content-coding", reason, "Send it uncompressed or as gzip.", "agent")
+
+
+def of_content_type(kind: str) -> Refusal:
+    """A body of a kind that is not read yet."""
+    return Refusal(
+        400,
+        "content_type",
+        "body-kind",
+        f"Bodies of type {kind} are not scanned yet, so they are not passed on.",
+        "Send JSON, or upload the file without the guard if policy allows that.",
+        "agent",
+    )
+
+
+def of_request(refused: RequestRefused) -> Refusal:
+    """A request that could not be read or redacted."""
+    return Refusal(refused.status, refused.code, refused.rule, refused.reason, refused.next_step, "redaction")
+
+
+def of_scanner(error: LocalguardError) -> Refusal:
+    """The scanner timed out or died: nothing leaves unscanned."""
+    if isinstance(error, ScanTimeout):
+        return Refusal(
+            503,
+            "scan_timeout",
+            "scan-deadline",
+            "Scanning this request took too long, so it was not sent.",
+            "Send less text at once, or report the text that is slow to scan.",
+        )
+    return Refusal(
+        503,
+        "scanner_failed",
+        "scan-first",
+        "The scanner failed, and nothing leaves unscanned.",
+        "Try again; if it stays so, run `localguard doctor`.",
+    )
+
+
+def of_keys(error: LocalguardError) -> Refusal:
+    """A key that the guard needs is not to be had."""
+    return Refusal(503, "key_unavailable", "keys", f"{error}", "See `localguard doctor` and `localguard key list`.")
+
+
+TAG_COLLISION = Refusal(
+    400,
+    "tag_collision",
+    "placeholder-unique",
+    "Two values would get the same placeholder, and one of them could come back in the other's place.",
+    "Remove one of the values.",
+)
+
+UNSEEN_HISTORY = Refusal(
+    400,
+    "previous_response",
+    "history-unseen",
+    "The history held by the provider did not pass through this process.",
+    "Send the whole history.",
+)
+
+
+def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
+    """What policy has against a request, or None: its effect first, then the obligations that block."""
+    rule = decision.deciding[0].id if decision.deciding else "default"
+    if decision.effect is Effect.ASK:
+        return Refusal(
+            403,
+            "policy_ask",
+            rule,
+            f"{decision.reason} Policy wants a person to be asked, and asking is not possible yet.",
+            "Use another endpoint or model, or change the rule.",
+            "policy",
+        )
+    if decision.effect is not Effect.ALLOW:
+        return Refusal(403, "policy_denied", rule, decision.reason, decision.next_step, "policy")
+    obligations = decision.obligations
+    for name, obligation in (("secret", obligations.secret), ("pii", obligations.pii), ("custom", obligations.custom)):
+        if obligation is Obligation.BLOCK and name in facts.types:
+            return Refusal(
+                403,
+                f"{name}_blocked",
+                rule,
+                f"The request holds data of class {name}, and policy blocks such requests here.",
+                "Take the data out, or use an endpoint that may have it.",
+                "policy",
+            )
+    if obligations.attachments is Obligation.BLOCK and facts.attachments:
+        return Refusal(
+            403,
+            "attachments_blocked",
+            rule,
+            "The request holds attachments, which cannot be scanned, and policy blocks them here.",
+            "Send the text of the attachment instead.",
+            "policy",
+        )
+    return None
+
+
+def unattributed(endpoint: Endpoint) -> Refusal:
+    """The guard's own key is not lent to work that nobody can name."""
+    return Refusal(
+        403,
+        "unattributed",
+        "keyring-needs-workspace",
+        f"Endpoint {endpoint.name} uses a key of the guard, and this request cannot be attributed to a workspace.",
+        "Start the agent with `localguard run`, or give it a workspace token.",
+        "policy",
+    )
+
+
+def of_log(error: LogUnavailable | RecordInvalid) -> Refusal:
+    """P1: what cannot be recorded is not sent."""
+    return Refusal(
+        503,
+        "log_unavailable",
+        "audit-before-egress",
+        f"The audit log cannot be written ({error}), and nothing leaves without a record.",
+        "Free disk space or repair the log, see `localguard doctor`.",
+    )
+
+
+def of_upstream(failure: UpstreamError) -> Refusal:
+    """The provider could not be asked, or did not answer properly."""
+    if isinstance(failure, UpstreamRefused):
+        return Refusal(403, "upstream_refused", "upstream-address", f"{failure}.", "Check the endpoint's base_url.")
+    status = 504 if isinstance(failure, UpstreamTimeout) else 502
+    return Refusal(
+        status, "upstream_failed", "upstream", f"{failure}.", "Check the endpoint, then try again.", "network"
+    )
+
+
+def of_reply(failure: LocalguardError) -> Refusal:
+    """The reply came, and cannot be given to the agent as it has to be."""
+    return Refusal(502, "reply_unreadable", "reply-exact", f"{failure}", "Try again.")
