@@ -54,9 +54,10 @@ def run_agent(
         raise WrongUse(f"There is no program {command[0]!r} on the PATH.")
     endpoints = _endpoints(place, workspace)
     _check_task(task)
-    background.ensure_running(place, port, policy)
+    place.create()
     with _Token(place, workspace) as token:
         environment, arguments = prepared(command, os.environ, endpoints, port=port, token=token, task=task)
+        background.ensure_running(place, port, policy)
         raise typer.Exit(_supervise([program, *arguments[1:]], environment))
 
 

@@ -85,4 +85,5 @@ def _last_words(log: Path, began: int) -> str:
     with log.open("rb") as file:
         file.seek(began)
         lines = file.read(65_536).decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("localguard: ") if lines else f"it said nothing; see {log}"
+    said = [line.removeprefix("localguard: ") for line in lines if line.startswith("localguard: ")]
+    return said[-1] if said else f"it said nothing; see {log}"
