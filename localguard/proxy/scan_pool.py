@@ -15,8 +15,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -30,7 +31,11 @@ from localguard.detect.scanner import Scanner
 from localguard.detect.secrets_engine import SecretsEngine
 from localguard.errors import LocalguardError
 
-INLINE_BYTES: Final = 65536  # shorter texts are prefiltered on the loop: a thread hop costs more than the pass
+INLINE_BYTES: Final = 32_768  # texts up to this together are prefiltered on the loop: a thread costs more than the pass
+INLINE_TEXTS: Final = 200
+_GROUP_BYTES: Final = 512 * 1024
+_GROUP_TEXTS: Final = 1_000
+_PREFILTERS: Final = 2  # of one request at once
 _START_SECONDS: Final = 60.0  # how long a worker may take to load its engines
 _PR_SET_PDEATHSIG: Final = 1
 _PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_pool"]
@@ -106,21 +111,38 @@ class ScanPool:
         scanner = self._scanner
         if scanner is None or self._closed:
             raise ScannerFailed("the scanner is not running")
+        if sum(map(len, texts)) <= INLINE_BYTES and len(texts) <= INLINE_TEXTS:
+            return await self._findings([scanner.candidates(text) for text in texts], _Budget(self._deadline))
+        return await self._scan_in_groups(scanner, texts)
+
+    async def _scan_in_groups(self, scanner: Scanner, texts: Sequence[bytes]) -> list[tuple[Finding, ...]]:
+        """Texts in groups, some prefiltered in threads while the worker looks at windows of earlier ones.
+
+        Another request's groups get their turn in between, and an event loop wakes once a group, not once a text.
+        """
         loop = asyncio.get_running_loop()
-        windows: list[tuple[int, list[Window]]] = []
-        for index, text in enumerate(texts):
-            if len(text) < INLINE_BYTES:
-                found = scanner.candidates(text)
-            else:
-                found = await loop.run_in_executor(self._threads, scanner.candidates, text)
-            if found:
-                windows.append((index, found))
-        results: list[tuple[Finding, ...]] = [()] * len(texts)
-        if windows:
-            answers = await self._examine([found for _, found in windows])
-            for (index, _), findings in zip(windows, answers, strict=True):
-                results[index] = findings
-        return results
+        budget = _Budget(self._deadline)
+        turn = asyncio.Semaphore(_PREFILTERS)
+
+        def candidates(group: Sequence[bytes]) -> list[list[Window]]:
+            return [scanner.candidates(text) for text in group]
+
+        async def scan_group(group: Sequence[bytes]) -> list[tuple[Finding, ...]]:
+            async with turn:
+                windows = await loop.run_in_executor(self._threads, candidates, group)
+            return await self._findings(windows, budget)
+
+        tasks = [asyncio.create_task(scan_group(group)) for group in _groups(texts)]
+        try:
+            return [found for results in await asyncio.gather(*tasks) for found in results]
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _findings(self, windows: Sequence[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
+        """The findings of each text, given its windows: most have none."""
+        answers = iter(await self._examine(found, budget) if (found := [one for one in windows if one]) else ())
+        return [next(answers) if one else () for one in windows]
 
     async def close(self) -> None:
         """Kills the workers. Scans under way fail with `ScannerFailed`."""
@@ -132,12 +154,12 @@ class ScanPool:
         await asyncio.gather(*self._starting, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _examine(self, batches: list[list[Window]]) -> list[tuple[Finding, ...]]:
+    async def _examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
         worker = await self._idle.get()
         if self._closed:
             self._idle.put_nowait(worker)
             raise ScannerFailed("the scanner was closed")
-        job = asyncio.ensure_future(worker.examine(batches, self._deadline))
+        job = asyncio.ensure_future(worker.examine(batches, budget))
         # The worker is idle again when its answer is in, even if whoever asked has gone.
         job.add_done_callback(lambda _: self._give_back(worker))
         return await asyncio.shield(job)
@@ -156,6 +178,26 @@ class ScanPool:
             self._idle.put_nowait(worker)  # a worker that did not start answers with ScannerFailed, then tries again
 
 
+class _Budget:
+    """Seconds that the detectors may still take for one request; waiting for a worker does not count."""
+
+    def __init__(self, whole: float) -> None:
+        self.whole = whole
+        self.left = whole
+
+
+def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The texts in order, cut where a group has _GROUP_BYTES or _GROUP_TEXTS."""
+    start = size = 0
+    for index, text in enumerate(texts):
+        size += len(text)
+        if size >= _GROUP_BYTES or index - start >= _GROUP_TEXTS:
+            yield texts[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(texts):
+        yield texts[start:]
+
+
 class _Worker:
     """One scanner process and the thread that talks to it."""
 
@@ -171,9 +213,9 @@ class _Worker:
         """Starts the process and waits until its engines are loaded. Leaves `alive` False if that fails."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
 
-    async def examine(self, batches: list[list[Window]], deadline: float) -> list[tuple[Finding, ...]]:
+    async def examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
         """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, deadline)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, budget)
 
     def kill(self) -> None:
         """Ends the process at once. Callable from any thread."""
@@ -198,10 +240,14 @@ class _Worker:
         if not self.alive:
             self._bury()
 
-    def _ask(self, batches: list[list[Window]], deadline: float) -> list[tuple[Finding, ...]]:
+    def _ask(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
         connection = self._connection
         if not self.alive or connection is None:
             raise ScannerFailed("the scanner process is not running")
+        began = time.monotonic()
+        deadline = budget.left
+        if not deadline:
+            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
         watchdog = threading.Timer(deadline, self.kill)  # also ends a send to a worker that does not read
         watchdog.daemon = True
         watchdog.start()
@@ -215,11 +261,12 @@ class _Worker:
             timed_out = answer is None
         finally:
             watchdog.cancel()
+            budget.left = max(0.0, budget.left - (time.monotonic() - began))
         if isinstance(answer, list) and len(answer) == len(batches):
             return answer
         self._bury()
         if timed_out:
-            raise ScanTimeout(f"scanning took longer than {deadline:g} s; the request was not sent")
+            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
         raise ScannerFailed(answer if isinstance(answer, str) else "the scanner process died; the request was not sent")
 
     def _bury(self) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_PLANT_EVERY = 10_000
-"""Characters of source code for each planted line."""
+_PLANT_EVERY = 25_000
+"""Characters of source code for each planted line, on average: 60 secrets in a session, 600 in a body of 16 MB."""
+_PIECE = 5_000
 
 
 @cache
@@ -34,14 +35,15 @@ class Corpus:
         self.planted: list[str] = []
 
     def text(self, size: int) -> str:
-        """About `size` characters of source code from a random place, with one planted line in every 10,000."""
+        """About `size` characters of source code from a random place, with a planted line in every 25,000 on average."""
         source, chance = _source(), self._chance
         start = source.index("\n", chance.randrange(len(source) - 2 * size - 100_000)) + 1
         parts: list[str] = [f"# {self._name} {chance.randrange(1 << 40):x}\n"]
-        for begin in range(start, start + size, _PLANT_EVERY):
-            piece = source[begin : min(begin + _PLANT_EVERY, start + size)]
+        for begin in range(start, start + size, _PIECE):
+            piece = source[begin : min(begin + _PIECE, start + size)]
             at = piece.rfind("\n") + 1
-            parts += [piece[:at], self._planted_line() if len(piece) > 2_000 else "", piece[at:]]
+            planted = self._planted_line() if chance.random() < len(piece) / _PLANT_EVERY else ""
+            parts += [piece[:at], planted, piece[at:]]
         return "".join(parts)
 
     def _planted_line(self) -> str:
