@@ -4,10 +4,11 @@ One restorer per stream channel, whatever the chunking. An event that nothing ch
 What a channel still holds is sent as one more event of its own kind before the channel's own end.
 """
 
-from collections.abc import Hashable, Mapping
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TypeVar
 
 import orjson
 
@@ -25,14 +26,29 @@ from localguard.redact.restorer import (
     restore_prose,
 )
 from localguard.wire import messages, responses
-from localguard.wire.format import Delta, JsonObject, Observed, Path, WireFormat, get_path
+from localguard.wire.format import (
+    Delta,
+    JsonObject,
+    Observed,
+    Path,
+    Reading,
+    WireFormat,
+    get_path,
+    mapping,
+    objects,
+    position,
+)
 from localguard.wire.json_edit import Document, Edit, JsonInvalid, Leaf, LeafKind, load, parse, splice, string_token
 from localguard.wire.ndjson import LineParser
-from localguard.wire.sse import Event, EventParser, encode
-from localguard.wire.table import Kind
+from localguard.wire.sse import Event, EventParser, StreamTooLong, encode
+from localguard.wire.table import Kind, Node
 
-_MARK = b"LG"
-"""Begins every placeholder, also where a JSON encoder escaped what follows."""
+_MARKS = (b"LG", b"\\u004")
+"""One of them stands wherever a placeholder begins, also where a JSON encoder escaped its letters."""
+_SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_MAX_WHOLE = 128 * 1024 * 1024
+"""Bytes of a reply that is not streamed."""
+T = TypeVar("T")
 _MAX_CALL = 65_536
 """Characters of one tool call's arguments that are kept for the log."""
 
@@ -90,7 +106,8 @@ class ReplyRestorer:
         self._repeats = Report()
         self.tool_calls: list[ToolCall] = []
         self.ended = False
-        self._signatures: dict[Hashable, list[str]] = {}
+        self._signed: dict[Hashable, tuple[list[str], list[str]]] = {}  # signature and thinking, in pieces
+        self._begun = False
 
     @property
     def observed(self) -> Observed:
@@ -108,7 +125,7 @@ class ReplyRestorer:
             self._framing = Framing.NDJSON
         elif kind.startswith(("image/", "audio/", "video/", "application/octet-stream", "application/zip")):
             self._framing = Framing.VERBATIM
-        elif kind == "application/json" and not (self._stream and self._format.framing == "ndjson"):
+        elif kind == "application/json" and not self._stream:
             self._framing = Framing.JSON
         return self._framing
 
@@ -123,30 +140,35 @@ class ReplyRestorer:
             return b""
         if self._framing is Framing.UNDECIDED:
             chunk = self._decide(chunk)
+        elif self._framing is Framing.SSE and not self._begun:
+            self._correct(chunk)
         if self._framing is Framing.VERBATIM:
             return chunk
         if self._framing is Framing.SSE:
-            return self._guarded(lambda: b"".join([self._event(event) for event in self._events.feed(chunk)]))
+            return self._each(self._events.feed(chunk), self._event)
         if self._framing is Framing.NDJSON:
-            return self._guarded(lambda: b"".join([self._line(line) for line in self._lines.feed(chunk)]))
+            return self._each(self._lines.feed(chunk), self._line)
         self._whole += chunk
+        if len(self._whole) > _MAX_WHOLE:
+            raise StreamTooLong(f"the reply exceeds {_MAX_WHOLE} bytes")
         return b""
 
     def finish(self) -> bytes:
         """What is left for the agent at the end of the body, cut or not.
 
-        Raises ReplyRefused for a whole (not streamed) reply that would write an unknown value into a file.
+        Raises ReplyRefused for a whole (not streamed) reply that would write an unknown value into a file, or that holds
+        placeholders and cannot be read without doubt.
         """
         if self.ended:
             return b""
         if self._framing is Framing.SSE:
-            rest = self._events.finish()
-            last = self._guarded(lambda: self._event(rest)) if rest is not None else b""
-            return last + (b"" if self.ended else self._guarded(self._close_all))
+            event = self._events.finish()
+            if event is None:
+                return self._each([None], lambda _: self._close_all())
+            return self._each([event], lambda event: self._last(event, event.raw, event.data, self._event, b"\n\n"))
         if self._framing is Framing.NDJSON:
-            tail = self._lines.finish()
-            last = self._guarded(lambda: self._line(tail)) if tail else b""
-            return last + (b"" if self.ended else self._guarded(self._close_all))
+            line = self._lines.finish()
+            return self._each([line], lambda line: self._last(line, line, line, self._line, b"\n"))
         if self._framing in (Framing.JSON, Framing.UNDECIDED):
             return self._finish_whole()
         return b""
@@ -157,12 +179,12 @@ class ReplyRestorer:
         head = bytes(self._whole[:64]).lstrip()
         if not head:
             return b""
-        if self._stream and self._format.framing == "ndjson" and head[:1] == b"{":
+        if self._is_lines(head):
             self._framing = Framing.NDJSON
         elif head[:1] in (b"{", b"["):
             self._framing = Framing.JSON
             return b""
-        elif head.startswith((b"data:", b"event:", b"id:", b"retry:", b":")) or self._stream:
+        elif head.startswith(_SSE_HEADS) or self._stream:
             self._framing = Framing.SSE
         else:
             self._framing = Framing.VERBATIM
@@ -170,14 +192,38 @@ class ReplyRestorer:
         self._whole.clear()
         return chunk
 
-    def _guarded(self, step: "Any") -> bytes:
+    def _correct(self, chunk: bytes) -> None:
+        """A body that is called an event stream and begins like JSON is what it begins like."""
+        head = chunk.lstrip()[:64]
+        self._begun = bool(head)
+        if head[:1] in (b"{", b"["):
+            self._framing = Framing.NDJSON if self._is_lines(head) else Framing.JSON
+
+    def _is_lines(self, head: bytes) -> bool:
+        ndjson = self._stream and self._format.framing == "ndjson"
+        return ndjson and head[:1] == b"{" and head[1:2] not in (b"\n", b"\r")  # else one document, set in lines
+
+    def _each(self, parts: Iterable[T], step: Callable[[T], bytes]) -> bytes:
+        """What `step` makes of each part; one that would write an unknown value into a file ends the reply."""
+        made: list[bytes] = []
         try:
-            made: bytes = step()
+            for part in parts:
+                made.append(step(part))
         except UnknownPlaceholder:
             self.ended = True
             self.observed.error = "localguard_unknown_placeholder"
-            return self._error_event()
-        return made
+            made.append(self._error_event())
+        return b"".join(made)
+
+    def _last(self, part: T, raw: bytes, data: bytes, step: Callable[[T], bytes], end: bytes) -> bytes:
+        """The end of a stream: `part` came without its end mark, and may be half of an event."""
+        try:
+            load(data, lenient=True)
+        except JsonInvalid:
+            return self._close_all() + raw
+        made = step(part)
+        rest = self._close_all()
+        return made + end + rest if made and rest else made + rest
 
     def _error_event(self) -> bytes:
         message = _unknown_message(self._exchange)
@@ -188,7 +234,18 @@ class ReplyRestorer:
             return encode(orjson.dumps({"type": "error", "error": {"type": code, "message": message}}), "error")
         if self._format is responses.RESPONSES:
             error = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 0}
-            return encode(orjson.dumps(error), "error")
+            # Codex reads no `error` event, the SDKs raise on it; both end their turn on this pair.
+            failed: JsonObject = {
+                "id": self.observed.response_id,
+                "object": "response",
+                "status": "failed",
+                "error": {"code": code, "message": message},
+                "output": [],
+            }
+            event = {"type": "response.failed", "sequence_number": 1, "response": failed}
+            return encode(orjson.dumps(error), "error") + encode(orjson.dumps(event), "response.failed")
+        if self._format.errors == "gemini":
+            return encode(orjson.dumps({"error": {"code": 502, "message": message, "status": code.upper()}}))
         return encode(orjson.dumps({"error": {"message": message, "type": code, "param": None, "code": code}}))
 
     # streamed replies
@@ -197,11 +254,11 @@ class ReplyRestorer:
         data = event.data
         if not data:
             return event.raw
-        if data == b"[DONE]":
+        if data.strip() == b"[DONE]":
             self.observed.complete = True
             return self._close_all() + event.raw
         try:
-            value = load(data)
+            value = load(data, lenient=True)
         except JsonInvalid:
             return event.raw
         if not isinstance(value, dict):
@@ -212,7 +269,7 @@ class ReplyRestorer:
     def _line(self, line: bytes) -> bytes:
         data = line.rstrip(b"\r\n")
         try:
-            value = load(data)
+            value = load(data, lenient=True)
         except JsonInvalid:
             return line
         if not isinstance(value, dict):
@@ -222,36 +279,45 @@ class ReplyRestorer:
 
     def _json_event(self, value: JsonObject, data: bytes, name: str) -> tuple[bytes, bytes | None]:
         """What goes before this event, and its new data where something in it changed."""
-        reading = self._reader.read(value)
+        reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
         if self._format is messages.MESSAGES:
             self._note_signature(value)
         changed: dict[Path, str] = {}
-        seen: set[Hashable] = set()
         closing = set(self._channels) if reading.closes_all else set(reading.closes)
         if reading.closes_all:
             closing |= {delta.channel for delta in reading.deltas}
-        for delta in reading.deltas:
+        final = {delta.channel: index for index, delta in enumerate(reading.deltas) if delta.channel in closing}
+        for index, delta in enumerate(reading.deltas):
             old: str = get_path(value, delta.path)
             channel = self._channel(delta, value, name)
             new = channel.restorer.feed(old)
-            last = delta.channel in closing and not any(
-                other.channel == delta.channel for other in reading.deltas[reading.deltas.index(delta) + 1 :]
-            )
+            last = final.get(delta.channel) == index
             if last:
                 new += channel.restorer.finish()
             self._keep(channel, old, new)
             if last:
                 self._closed(self._channels.pop(delta.channel))
-            seen.add(delta.channel)
             if new != old:
                 changed[delta.path] = new
         before = b"".join([self._close(channel) for channel in list(self._channels) if channel in closing])
-        calls = self._format.whole_calls in data if self._format.whole_calls else False
-        if changed or calls or _MARK in data:
+        return before, self._rest_of_event(value, data, reading, changed)
+
+    def _rest_of_event(
+        self, value: JsonObject, data: bytes, reading: Reading, changed: Mapping[Path, str]
+    ) -> bytes | None:
+        """The event's new data with its other leaves restored too; None where nothing changed."""
+        whole_calls = self._format.whole_calls
+        calls = bool(whole_calls) and whole_calls in data
+        report = self.report
+        kind = value.get("type")
+        if isinstance(self._reader, responses.ResponsesStream) and isinstance(kind, str):
+            # What came in pieces comes again whole, up to three times: restored alike, counted once.
+            calls = kind == "response.output_item.done" and not self._reader.was_streamed(value.get("output_index"))
+            report = self.report if calls or kind == "response.output_item.added" else self._repeats
+        if changed or calls or any(mark in data for mark in _MARKS):
             handled = {delta.path for delta in reading.deltas}
-            repeats = str(value.get("type") or "").startswith("response.")
-            return before, self._rewrite(data, changed, handled, self._repeats if repeats else self.report)
-        return before, None
+            return self._rewrite(value, data, changed, handled, report, calls=calls)
+        return None
 
     def _channel(self, delta: Delta, event: JsonObject, name: str) -> _Channel:
         channel = self._channels.get(delta.channel)
@@ -302,106 +368,155 @@ class ReplyRestorer:
         return b"".join([self._close(key) for key in list(self._channels)])
 
     def _note_signature(self, value: JsonObject) -> None:
-        delta = value.get("delta")
-        if isinstance(delta, dict) and delta.get("type") == "signature_delta":
-            self._signatures.setdefault(value.get("index"), []).append(str(delta.get("signature") or ""))
-        elif value.get("type") == "content_block_stop":
-            signature = "".join(self._signatures.pop(value.get("index"), []))
-            if signature:
-                self._memory.signatures.put(self._memory.digest(signature.encode()), True)
+        """Gather signed thinking: what comes back exactly so in the next request needs no look."""
+        kind, index = value.get("type"), position(value.get("index"))
+        if kind in ("content_block_delta", "content_block_start"):
+            part = mapping(value.get("delta") or value.get("content_block"))
+            for number, name in enumerate(("signature", "thinking")):
+                if isinstance(part.get(name), str):
+                    self._signed.setdefault(index, ([], []))[number].append(part[name])
+        elif kind == "content_block_stop" and index in self._signed:
+            signature, thinking = self._signed.pop(index)
+            if any(signature):
+                self._memory.note_signed("".join(signature), "".join(thinking))
 
     # whole replies
 
     def _finish_whole(self) -> bytes:
         body = bytes(self._whole)
         self._whole.clear()
+        if body.lstrip()[:8].startswith(_SSE_HEADS):
+            self._framing = Framing.SSE  # whatever it was called
+            return self.feed(body) + self.finish()
         try:
-            value = load(body)
+            value = load(body, lenient=True)
         except JsonInvalid:
             return body
-        if isinstance(value, dict):
-            self._format.observe(value, self.observed)
-            if self._format is messages.MESSAGES:
-                for block in value.get("content") or []:
-                    if isinstance(block, dict) and isinstance(block.get("signature"), str):
-                        self._memory.signatures.put(self._memory.digest(block["signature"].encode()), True)
+        for one in value if isinstance(value, list) else [value]:  # Gemini streams an array where SSE is not asked for
+            if isinstance(one, dict):
+                self._format.observe(one, self.observed)
+                self._note_whole_signatures(one)
         self.observed.complete = True
         try:
-            new = self._rewrite(body, {}, set(), self.report, calls=True)
+            new = self._rewrite(value, body, {}, set(), self.report, calls=True)
         except UnknownPlaceholder:
             raise ReplyRefused(_unknown_message(self._exchange)) from None
         return body if new is None else new
 
+    def _note_whole_signatures(self, value: JsonObject) -> None:
+        blocks = [block for _, block in objects(value.get("content"))]
+        for _, choice in objects(value.get("choices")):
+            blocks += [block for _, block in objects(mapping(choice.get("message")).get("reasoning_details"))]
+        for block in blocks:
+            signature, text = block.get("signature"), block.get("thinking", block.get("text"))
+            if isinstance(signature, str) and isinstance(text, str):
+                self._memory.note_signed(signature, text)
+
     def _rewrite(
-        self, data: bytes, changed: Mapping[Path, str], handled: set[Path], report: Report, *, calls: bool = False
+        self,
+        value: object,
+        data: bytes,
+        changed: Mapping[Path, str],
+        handled: set[Path],
+        report: Report,
+        *,
+        calls: bool,
     ) -> bytes | None:
         """`data` with `changed` leaves written and every other leaf restored by its place; None if nothing changed."""
         try:
-            document = parse(data, self._format.reply)
+            document = parse(data, self._format.reply, lenient=True)
         except JsonInvalid:
-            return None  # duplicate keys or too deep: what cannot be read without doubt is left as it is
+            return self._rewrite_doubtful(value, data, changed)
         edits: list[Edit] = []
-        inputs: dict[Path, object] = {}
+        root: Path | None = None
+        inputs: list[str] = []
         for leaf in document.leaves:
             kind = leaf.place.kind
             if leaf.kind is LeafKind.NUMBER:
                 continue
-            path = _path(leaf)
-            if leaf.kind is LeafKind.STRING and path in handled:
-                if path in changed:
-                    edits.append(Edit(leaf.start, leaf.end, string_token(changed[path])))
-                continue
-            if calls and kind in (Kind.ARGUMENTS, Kind.FREEFORM) and leaf.kind is LeafKind.STRING:
-                self.tool_calls.append(ToolCall(self._tool(document, path), leaf.text[:_MAX_CALL]))
+            text = leaf.text
             if kind is Kind.INPUT:
-                self._input(document, path, inputs, report)
-            if "LG_" not in leaf.text or kind is Kind.SIGNED:
-                continue
-            if kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
-                continue
-            if kind is Kind.INPUT and leaf.kind is LeafKind.STRING:
-                root = _input_root(document, path)
-                new = get_path(inputs[root], path[len(root) :])
+                path = _path(leaf)
+                if root is None or path[: len(root)] != root:
+                    root = _input_root(self._format.reply, path)
+                    inputs = self._input(document, root, report, calls=calls)
+                new = inputs.pop() if inputs else text
+            elif leaf.kind is LeafKind.STRING and handled and (path := _path(leaf)) in handled:
+                new = changed.get(path, text)
             else:
-                new = self._restore_leaf(document, leaf, path, report)
-            if isinstance(new, str) and new != leaf.text:
+                called = kind in (Kind.ARGUMENTS, Kind.FREEFORM) and leaf.kind is LeafKind.STRING
+                if calls and called:
+                    self.tool_calls.append(ToolCall(self._tool(document, _path(leaf)), text[:_MAX_CALL]))
+                if "LG_" not in text and not (called and "\\u004" in text):
+                    continue
+                if kind is Kind.SIGNED or _is_opaque(leaf):
+                    continue
+                new = self._restore_leaf(document, leaf, report)
+            if new != text:
                 edits.append(Edit(leaf.start, leaf.end, string_token(new)))
         return splice(data, edits) if edits else None
 
-    def _restore_leaf(self, document: Document, leaf: Leaf, path: Path, report: Report) -> str:
-        vault = self._memory.vault
-        if leaf.kind is LeafKind.STRING and leaf.place.kind is Kind.ARGUMENTS:
-            new = restore_arguments_json(leaf.text, self._tool(document, path), vault, report)
-        elif leaf.kind is LeafKind.STRING and leaf.place.kind is Kind.FREEFORM:
-            new = restore_freeform(leaf.text, self._tool(document, path), vault, report)
+    def _rewrite_doubtful(self, value: object, data: bytes, changed: Mapping[Path, str]) -> bytes | None:
+        """`data` that repeats a key or is nested too deeply, read as most readers do: the last one counts.
+
+        Raises ReplyRefused for a whole reply with placeholders in it.
+        """
+        if not changed:
+            if self._framing is Framing.JSON and self._memory.vault.own_spans(data):
+                raise ReplyRefused("the reply holds placeholders and repeats a key or is nested too deeply")
+            return None
+        for path, new in changed.items():
+            holder = get_path(value, path[:-1])
+            holder[path[-1]] = new
+        try:
+            return json.dumps(value, separators=(",", ":")).encode("ascii")
+        except RecursionError:
+            raise ReplyRefused("an event of the reply is nested too deeply") from None
+
+    def _restore_leaf(self, document: Document, leaf: Leaf, report: Report) -> str:
+        vault, text, kind = self._memory.vault, leaf.text, leaf.place.kind
+        json_text = kind is Kind.ARGUMENTS and text.lstrip()[:1] in ("{", "[", '"')
+        if leaf.kind is LeafKind.STRING and kind in (Kind.ARGUMENTS, Kind.FREEFORM):
+            tool = self._tool(document, _path(leaf))
+            restore = restore_arguments_json if json_text else restore_freeform
+            new = restore(text, tool, vault, report)
         else:
-            new = restore_prose(leaf.text, vault, report)
-        if new != leaf.text:
-            self._remember(leaf.text, new, arguments=leaf.place.kind is Kind.ARGUMENTS)
+            new = restore_prose(text, vault, report)
+        if new != text:
+            self._remember(text, new, arguments=json_text)
         return new
 
     def _tool(self, document: Document, path: Path) -> str:
         """The tool whose call holds the leaf at `path`: the name beside it, or the one the stream began it with."""
-        holder = get_path(document.value, path[:-1])
-        if isinstance(holder, dict):
-            name = holder.get("name") or (holder.get("function") or {}).get("name")
+        holder = mapping(get_path(document.value, path[:-1]))
+        for name in (holder.get("name"), mapping(holder.get("function")).get("name"), holder.get("tool_name")):
             if isinstance(name, str) and name:
                 return name
-            if isinstance(self._reader, responses.ResponsesStream):
-                return self._reader.tool_at(holder.get("output_index")) or responses.tool_of(holder)
+        if self._format is responses.RESPONSES:
+            if isinstance(self._reader, responses.ResponsesStream) and (
+                tool := self._reader.tool_at(holder.get("output_index"))
+            ):
+                return tool
+            return responses.tool_of(holder)
         return ""
 
-    def _input(self, document: Document, path: Path, inputs: dict[Path, object], report: Report) -> None:
-        """Restore a whole parsed arguments object once, the first time one of its leaves is met."""
-        root = _input_root(document, path)
-        if root in inputs:
-            return
+    def _input(self, document: Document, root: Path, report: Report, *, calls: bool) -> list[str]:
+        """The keys and strings of a whole call's arguments, restored, last one first."""
         value = get_path(document.value, root)
         tool = self._tool(document, root)
-        self.tool_calls.append(ToolCall(tool, orjson.dumps(value).decode()[:_MAX_CALL]))
-        new = restore_arguments_object(value, tool, self._memory.vault, report)
-        inputs[root] = new
-        self._remember_leaves(value, new)
+        if calls:
+            self.tool_calls.append(ToolCall(tool, _json_text(value)[:_MAX_CALL]))
+        new: object
+        if isinstance(value, str):
+            json_text = value.lstrip()[:1] in ("{", "[")
+            new = (restore_arguments_json if json_text else restore_freeform)(value, tool, self._memory.vault, report)
+        else:
+            new = restore_arguments_object(value, tool, self._memory.vault, report)
+        before, after = _strings(value), _strings(new)
+        if len(before) != len(after):  # two names became one: what is not sure is left
+            return []
+        self._remember_all(before, after)
+        return after[::-1]
 
     # restored text comes back in the next request
 
@@ -410,20 +525,16 @@ class ReplyRestorer:
             self._remember_text(read, written)
             return
         try:
-            before, after = orjson.loads(read), orjson.loads(written)
+            before, after = _strings(orjson.loads(read)), _strings(orjson.loads(written))
         except orjson.JSONDecodeError:
             return
-        self._remember_leaves(before, after)
+        if len(before) == len(after):
+            self._remember_all(before, after)
 
-    def _remember_leaves(self, before: object, after: object) -> None:
-        if isinstance(before, str) and isinstance(after, str):
-            self._remember_text(before, after)
-        elif isinstance(before, dict) and isinstance(after, dict):
-            for name in before.keys() & after.keys():
-                self._remember_leaves(before[name], after[name])
-        elif isinstance(before, list) and isinstance(after, list):
-            for one, other in zip(before, after, strict=False):
-                self._remember_leaves(one, other)
+    def _remember_all(self, before: list[str], after: list[str]) -> None:
+        for one, other in zip(before, after, strict=True):
+            if one != other:
+                self._remember_text(one, other)
 
     def _remember_text(self, before: str, after: str) -> None:
         """Remember where a text was given values, so that the same text goes back upstream as it came."""
@@ -452,14 +563,41 @@ def _path(leaf: Leaf) -> Path:
     return tuple(reversed(steps))
 
 
-def _input_root(document: Document, path: Path) -> Path:
-    """The arguments object that the leaf at `path` belongs to: the outermost member of a call's own name."""
+def _is_opaque(leaf: Leaf) -> bool:
+    grammar = leaf.place.grammar
+    return leaf.place.kind is Kind.OPAQUE and grammar is not None and grammar.fullmatch(leaf.text) is not None
+
+
+def _input_root(node: Node, path: Path) -> Path:
+    """Where the arguments begin that the leaf at `path` belongs to."""
     for depth, step in enumerate(path):
-        if step in ("input", "arguments", "args", "action", "operation") and depth > 0:
-            holder = get_path(document.value, path[:depth])
-            if isinstance(holder, dict) and isinstance(holder.get(str(step)), (dict, list)):
-                return path[: depth + 1]
-    return path[:1]
+        node = node.item() if isinstance(step, int) else node.child(step)
+        if node.inherited.kind is Kind.INPUT:
+            return path[: depth + 1]
+    return path
+
+
+def _strings(value: object) -> list[str]:
+    """Every key and string of parsed JSON in document order."""
+    found: list[str] = []
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, list):
+            pending += reversed(one)
+        elif isinstance(one, dict):
+            for name, inner in reversed(one.items()):
+                pending += (inner, name)
+    return found
+
+
+def _json_text(value: object) -> str:
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    except RecursionError:
+        return ""
 
 
 def _unknown_message(exchange: str) -> str:
