@@ -245,6 +245,7 @@ RECOGNIZERS: Final[tuple[_Recognizer, ...]] = (
 # Recognizers that know less about code than our own rules do get the same last word.
 _LAST_WORD: Final = {"EMAIL": email, "CARD": card_number, "IBAN": iban, "US_SSN": us_ssn}
 _TOKEN: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+_JOINT: Final = frozenset("-/=+.#")  # before a number: it is a part of an address, a version or an identifier
 
 
 class PresidioEngine:
@@ -295,9 +296,10 @@ def _results(name: str, recognizer: _Recognizer, instance: Any, piece: Piece) ->
             # RFC 5322 lets `=` and its like stand in a user name; in text they end a key: `OWNER=jane@…`
             start += re.search(r"[^=/?&#!|{}~^`*$'\"]*$", piece.text[start:end].rpartition("@")[0]).start()  # type: ignore[union-attr]
         value = piece.text[start:end]
-        if result.score < recognizer.score or not value.strip():
+        if result.score < recognizer.score or not value.strip() or not piece.holds(result.start, result.end):
             continue
-        if piece.text[max(0, start - 1) : start] in _TOKEN or piece.text[end : end + 1] in _TOKEN:
+        edges = piece.text[max(0, start - 1) : start], piece.text[end : end + 1]
+        if _TOKEN.intersection(edges) or (recognizer.rule != "email" and _JOINT.intersection(edges[:1])):
             continue
         check = _LAST_WORD.get(recognizer.type)
         if check and not check(

@@ -128,6 +128,7 @@ _KEYWORD_GATE: Final = (
     rb"(?i:(?:api|auth|service|account|db|database|priv|private|client)_?key|(?:db|database|key)_?pass|password|passwd|"
     rb"pwd|secret|contrase(?:\xc3\xb1|n)a)[\w]*[\]'\"]*[ \t]*(?:\[[0-9]*\])?[ \t]*(?:[:=!>(]+|\.assign\()[ \t]*@?[\"'`][^\"'`\s]"
 )
+_KEYWORD_AHEAD: Final = 700
 
 _LEFT: Final = re.compile(r"[A-Za-z0-9]\Z")
 _RIGHT: Final = re.compile(r"[A-Za-z0-9]")
@@ -169,17 +170,20 @@ class SecretsEngine:
             if entry is None:
                 continue
             plugin, _, patterns = entry
-            for piece in pieces(window, self._gates[name]):
-                if plugin.name == "KeywordDetector":
+            if plugin.name == "KeywordDetector":
+                for piece in pieces(window, self._gates[name], _KEYWORD_AHEAD):
                     yield from self._keywords(name, piece)
-                else:
-                    for pattern in patterns:
-                        yield from _matches(name, plugin, pattern, piece)
+                continue
+            for piece in pieces(window, self._gates[name]):
+                for pattern in patterns:
+                    yield from _matches(name, plugin, pattern, piece)
 
     def _keywords(self, name: str, piece: Piece) -> Iterator[Finding]:
         for pattern, group in self._keyword_groups.items():
             for found in pattern.finditer(piece.text):
                 start, end = found.span(group)
+                if not piece.holds(*found.span()):
+                    continue
                 key = re.search(r"[\w.$-]{0,60}\Z", piece.text[: found.end(1)])
                 kind = secret_key_type(key[0] if key else "")
                 value = found[group]
@@ -189,6 +193,8 @@ class SecretsEngine:
 
 def _matches(name: str, plugin: _Plugin, pattern: re.Pattern[str], piece: Piece) -> Iterator[Finding]:
     for found in pattern.finditer(piece.text):
+        if not piece.holds(*found.span()):
+            continue
         group = plugin.group if plugin.group <= pattern.groups else 0
         start, end = found.span(group)
         if not group:  # patterns without a group take delimiters along
