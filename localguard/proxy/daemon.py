@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,21 +24,30 @@ from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
 from localguard.config.policy_problems import PolicyInvalid
 from localguard.config.workspaces import Tokens
+from localguard.errors import LocalguardError
 from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import Limits
 from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
+from localguard.proxy.live import Memories
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.scan_pool import ScanPool, packaged_rules
+from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
 from localguard.proxy.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
+_MOST_BODY_MB = 1024
+
 _SWITCH_INTERVAL = 0.001
 """Seconds. A thread that reads a large body gives the event loop its turn this often (Python's default is 0.005)."""
+
+
+class SettingInvalid(LocalguardError):
+    """A setting in the environment cannot be used."""
 
 
 def run(home: Home, *, port: int = 4141, policy: Path | None = None, limits: Limits | None = None) -> None:
@@ -49,7 +58,17 @@ def run(home: Home, *, port: int = 4141, policy: Path | None = None, limits: Lim
         home = replace(home, policy_override=policy.absolute())
     _log_to(home.log_dir / "localguard.log")
     sys.setswitchinterval(_SWITCH_INTERVAL)
-    asyncio.run(serve(home, port=port, limits=limits or Limits()))
+    asyncio.run(serve(home, port=port, limits=limits or limits_of(os.environ)))
+
+
+def limits_of(env: Mapping[str, str]) -> Limits:
+    """The limits with `LOCALGUARD_BODY_LIMIT_MB` applied: the largest request body, decoded, in MiB (default 64)."""
+    given = env.get("LOCALGUARD_BODY_LIMIT_MB", "")
+    if not given:
+        return Limits()
+    if not given.isdigit() or not 1 <= int(given) <= _MOST_BODY_MB:
+        raise SettingInvalid(f"LOCALGUARD_BODY_LIMIT_MB must be a whole number from 1 to {_MOST_BODY_MB}")
+    return replace(Limits(), body_bytes=int(given) * 1024 * 1024)
 
 
 async def serve(
@@ -66,9 +85,15 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         handle: list[Guard] = []
         recorders: list[Recorder] = []
+        scrubbers: list[Scrubber] = []
         server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
         server.bind()
-        store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC))
+        store = Store.open(
+            home.audit_db,
+            clock=lambda: datetime.now(UTC),
+            # what is recorded while opening (outcomes that a former run left open) holds ids only
+            scrub=lambda text: scrubbers[0](text) if scrubbers else text,
+        )
         stack.callback(store.close)
         keys = Keys(home, env=os.environ)
         pool = ScanPool(rules_dirs=[packaged_rules(), home.rules_dir])
@@ -87,6 +112,12 @@ async def serve(
             status=lambda: _status(handle[0], recorders[0], server, started),
             exchanges=lambda: recorders[0].recent,
         )
+        memories = Memories(
+            keys,
+            (control.token,),
+            lambda why: _key_replaced(store, why),
+        )
+        scrubbers.append(Scrubber(pool.scanner, memories.vaults))
         recorder = Recorder(store, control)
         recorders.append(recorder)
         handle.append(
@@ -96,6 +127,7 @@ async def serve(
                 upstream=upstream,
                 callers=Callers(Tokens(home)),
                 keys=keys,
+                memories=memories,
                 admission=Admission(server.port),
                 control=control,
                 limits=limits,
@@ -115,6 +147,12 @@ async def serve(
             ready(server.port)
         await stop.wait()
         store.append("control", metadata={"event": "stop"})
+
+
+def _key_replaced(store: Store, why: str) -> None:
+    """The root key was lost and made anew: placeholders of earlier turns are strangers now."""
+    store.append("control", metadata={"event": "key", "reason": why})
+    log.warning("%s", why)
 
 
 def _change(guard: Guard, store: Store, layer: Layer) -> None:

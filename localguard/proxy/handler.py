@@ -68,6 +68,7 @@ class Guard:
         upstream: Upstream,
         callers: Callers,
         keys: Keys,
+        memories: Memories,
         admission: Admission,
         control: Control,
         limits: Limits,
@@ -82,7 +83,7 @@ class Guard:
         self._admission = admission
         self._control = control
         self._limits = limits
-        self._memories = Memories(keys, (control.token,))
+        self._memories = memories
         self._ollama = OllamaModels(upstream)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -160,11 +161,8 @@ class Guard:
 
         try:
             reading = await _off_loop(read, len(body))
-            if reading.texts:
-                found = await self._scan_pool.scan(reading.texts)
-                reading.receive_findings(found)
-            else:
-                reading.receive_findings([])
+            found = await self._scan_pool.scan(reading.texts)
+            await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
         except (ScanTimeout, ScannerFailed) as error:

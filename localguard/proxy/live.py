@@ -5,6 +5,7 @@ import hmac
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from localguard.config.keys import Keys
@@ -63,12 +64,22 @@ class Counters:
 
 
 class Memories:
-    """The memory of each workspace that was at work lately. `known` are values that no body may carry, anywhere."""
+    """The memory of each workspace that was at work lately.
 
-    def __init__(self, keys: Keys, known: tuple[str, ...]) -> None:
+    `known` are values that no body may carry, anywhere. `on_replaced` is told why, when placeholders had to change
+    because the root key was lost.
+    """
+
+    def __init__(self, keys: Keys, known: tuple[str, ...], on_replaced: Callable[[str], None]) -> None:
         self._keys = keys
+        self._on_replaced = on_replaced
+        self._replaced: str | None = None
         self._known = known
         self._memories: OrderedDict[str, WorkspaceMemory] = OrderedDict()
+
+    def vaults(self) -> list[Vault]:
+        """The vaults of all workspaces held, in no order."""
+        return [memory.vault for memory in self._memories.copy().values()]
 
     async def of(self, workspace_id: str) -> WorkspaceMemory:
         """The memory of a workspace; its keys are fetched off the event loop, as a keychain may ask the user."""
@@ -76,6 +87,9 @@ class Memories:
         if memory is None:
             key = await asyncio.to_thread(self._keys.workspace_key, workspace_id)
             fingerprint_key = await asyncio.to_thread(self._keys.fingerprint_key, workspace_id)
+            if self._keys.replaced is not None and self._keys.replaced != self._replaced:
+                self._replaced = self._keys.replaced
+                self._on_replaced(self._replaced)
             memory = self._memories.setdefault(workspace_id, _new_memory(key, fingerprint_key))
             for value in self._known:
                 memory.vault.add_known(value, "CREDENTIAL", distinctive=True)

@@ -20,7 +20,6 @@ from localguard.exchange.reply import ReplyRestorer, ToolCall
 from localguard.exchange.request import Redacted
 from localguard.proxy.callers import Caller
 from localguard.proxy.live import Exchange
-from localguard.redact.vault import Vault
 
 _MAX_FINDINGS = 500
 """Entries of one record; the rest is counted in the last one."""
@@ -159,24 +158,12 @@ def commands(exchange: Exchange) -> OutcomeLocal:
     """The commands that a reply asked the agent to run, as the model wrote them: placeholders, not values."""
     if exchange.reply is None:
         return OutcomeLocal()
-    vault = exchange.memory.vault
     found = [
-        CommandEntry(tool=call.tool, command=_without_known(text, vault)[:_MAX_COMMAND])
+        CommandEntry(tool=call.tool, command=text[:_MAX_COMMAND])
         for call in exchange.reply.tool_calls
         for text in command_texts(call)
     ]
     return OutcomeLocal(commands=found[:_MAX_COMMANDS])
-
-
-def _without_known(text: str, vault: Vault) -> str:
-    """Known values out of what a model wrote: it may spell one that it never saw as a placeholder."""
-    raw = text.encode("utf-8", "replace")
-    parts: list[bytes] = []
-    position = 0
-    for span in vault.sweep(raw):
-        parts += [raw[position : span.start], span.placeholder.encode()]
-        position = span.end
-    return b"".join([*parts, raw[position:]]).decode("utf-8", "replace")
 
 
 def command_texts(call: ToolCall) -> list[str]:

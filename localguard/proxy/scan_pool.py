@@ -98,6 +98,13 @@ class ScanPool:
         self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
 
     @property
+    def scanner(self) -> Scanner:
+        """The daemon's own scanner, for candidates and rules; its engines stay unloaded. Raises ScannerFailed before `start`."""
+        if self._scanner is None:
+            raise ScannerFailed("the scanner is not running")
+        return self._scanner
+
+    @property
     def ready(self) -> bool:
         """Whether some worker has its engines loaded. Scans before that wait."""
         return any(worker.alive for worker in self._workers)
