@@ -68,15 +68,15 @@ def explain(records: Sequence[Record]) -> Explanation:
 NEXT_STEPS: Mapping[str, str] = {
     "agent": "The agent sent what the provider does not accept. Update the agent, or report this id to its maintainers.",
     "instructions": "An instruction file led the agent here. Read the files named above.",
-    "guard": "The guard itself failed. Run `localguard doctor`, then `localguard support-bundle`.",
-    "policy": "Ask whoever owns the policy, or choose another model or endpoint with `localguard route show`.",
-    "redaction": "See the findings above; a false alarm can be allowed with `localguard allow add`.",
-    "budget": "See `localguard budget show`; the owner of the budget can raise it.",
+    "guard": "The guard itself failed. Run `localguard doctor`, and report this id with what it says.",
+    "policy": "Ask whoever owns the policy, or choose another model or endpoint: `localguard endpoint list`.",
+    "redaction": "See the findings above; policy can allow a class of data for an endpoint: `localguard policy show`.",
+    "budget": "The budget of this work is used up; its owner can raise it.",
     "network": "The endpoint could not be reached. Check the connection, then send again.",
     "gateway": "A gateway between here and the model failed. Send again; if it stays, ask the endpoint's owner.",
     "provider": "The provider failed. Send again; its status page may say more.",
     "rate limit": "The provider limits the rate. Wait, or use another endpoint.",
-    "local model": "The local model server failed. See whether it runs and has the model loaded: `localguard endpoint probe`.",
+    "local model": "The local model server failed. See whether it runs and has the model loaded.",
     "tool": "A tool of the agent failed. Its own output says more.",
 }
 """Origin of a failure to what a person can do about it."""
