@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 _MOST_BODY_MB = 1024
 
-_SWITCH_INTERVAL = 0.001
+_SWITCH_INTERVAL = 0.0001
 """Seconds. A thread that reads a large body gives the event loop its turn this often (Python's default is 0.005)."""
 
 

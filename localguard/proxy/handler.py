@@ -138,7 +138,8 @@ class Guard:
         headers = exchange.admitted.headers
         try:
             raw = await read_body(request, self._limits)
-            body = decode_body(raw, joined(headers, "content-encoding"), self._limits.body_bytes)
+            coding = joined(headers, "content-encoding")
+            body = await _off_loop(lambda: decode_body(raw, coding, self._limits.body_bytes), len(raw) if coding else 0)
         except (BodyError, CodingError) as error:
             raise Refused(refusals.of_body(error)) from None
         kind = (joined(headers, "content-type") or "").partition(";")[0].strip().lower()
