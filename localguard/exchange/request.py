@@ -39,10 +39,18 @@ from localguard.redact.redactor import Actions, Replacement, learn, replacements
 from localguard.wire.format import WireFormat, mapping
 from localguard.wire.json_edit import Edit, JsonInvalid, LeafKind, lift, splice
 
-_UNPLAIN = re.compile(rb"\\(?:u00[0-7]|/)")
-_INSTRUCTIONS = re.compile(
-    rb"\b(AGENTS\.md|CLAUDE\.md|GEMINI\.md|copilot-instructions\.md|\.cursorrules|\.windsurfrules|CONVENTIONS\.md)\b"
+_UNPLAIN = re.compile(rb"\\u00[0-7]")
+_INSTRUCTIONS = (
+    b"AGENTS.md",
+    b"CLAUDE.md",
+    b"GEMINI.md",
+    b"copilot-instructions.md",
+    b".cursorrules",
+    b".windsurfrules",
+    b"CONVENTIONS.md",
 )
+"""Names of instruction files, as agents quote them above their text."""
+_INSTRUCTION_BYTES = 262_144
 _SHORT = 64
 """Characters of texts that are remembered as clean by themselves; longer ones by digest."""
 _CREDENTIAL_PARAMETER = "key"
@@ -253,7 +261,7 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=_UNPLAIN.search(raw) is None,
+            plain=b"\\/" not in raw and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
             tools=_tool_names(work.piece, work.texts.document.value),
@@ -264,7 +272,7 @@ class RequestReading:
         self._memory.items.put(work.digest, work.item, 400)
 
     def _instructions(self, raw: bytes) -> tuple[tuple[str, str], ...]:
-        names = {match.decode() for match in _INSTRUCTIONS.findall(raw[:262_144])}
+        names = [name.decode() for name in _INSTRUCTIONS if raw.find(name, 0, _INSTRUCTION_BYTES) >= 0]
         if not names:
             return ()
         digest = self._memory.fingerprint(raw.decode("utf-8", "replace"))
