@@ -81,8 +81,8 @@ class WireFormat:
     """One API's bodies. `framing` says how streamed replies are cut: `sse` or `ndjson`."""
 
     name: str
-    request: Node
-    reply: Node
+    request: Node = field(repr=False)
+    reply: Node = field(repr=False)
     history: frozenset[str]
     """Top-level members whose array items are sent again on every turn: scanned and redacted once an item."""
     reader: Callable[[], StreamReader]

@@ -60,7 +60,7 @@ class Row:
 TEXT = Place()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Node:
     """A position in the tree of a table."""
 
