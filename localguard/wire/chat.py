@@ -111,7 +111,7 @@ class ChatStream:
             if choice.get("finish_reason"):
                 closes.extend(opened)
                 opened.clear()
-        return Reading(deltas, closes)
+        return Reading(deltas, closes, closes_all=bool(event.get("error")))
 
     def _read_call(self, call: JsonObject, path: Path, channel: Hashable, deltas: list[Delta]) -> None:
         if isinstance(call.get("function"), dict):

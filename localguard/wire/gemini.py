@@ -53,7 +53,7 @@ class GeminiStream:
         """See StreamReader."""
         observe(event, self.observed)
         deltas: list[Delta] = []
-        finished = False
+        finished = bool(event.get("error"))
         for position, candidate in objects(event.get("candidates")):
             index = integer(candidate.get("index"))
             finished = finished or bool(candidate.get("finishReason"))
