@@ -184,7 +184,7 @@ class SecretsEngine:
                 start, end = found.span(group)
                 if not piece.holds(*found.span()):
                     continue
-                key = re.search(r"[\w.$-]{0,60}\Z", piece.text[: found.end(1)])
+                key = re.search(r"[\w.$-]{0,60}\Z", piece.text[max(0, found.end(1) - 60) : found.end(1)])
                 kind = secret_key_type(key[0] if key else "")
                 value = found[group]
                 if kind and literal_value(value, key[0] if key else "", "quoted") and not re.search(r"[\"'`]", value):
@@ -205,7 +205,10 @@ def _matches(name: str, plugin: _Plugin, pattern: re.Pattern[str], piece: Piece)
         if plugin.rule == "slack" and piece.text.startswith("https://", start):
             start += len("https://hooks.slack.com/services/")
         token = plugin.issuer and not group and plugin.rule not in ("artifactory", "npm")
-        if token and (_LEFT.search(piece.text[:start]) or (plugin.rule == "twilio" and _RIGHT.match(piece.text, end))):
+        if token and (
+            _LEFT.search(piece.text[max(0, start - 1) : start])
+            or (plugin.rule == "twilio" and _RIGHT.match(piece.text, end))
+        ):
             continue
         value = piece.text[start:end]
         kind = plugin.type

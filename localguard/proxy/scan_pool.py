@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localguard.detect.finding import Finding, Window
+from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
 from localguard.detect.rules import Rule, RuleInvalid, merge_packs, parse_pack
 from localguard.detect.scanner import Scanner
@@ -74,7 +75,8 @@ def read_rules(directories: Iterable[Path]) -> list[Rule]:
 
 def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:
     """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
-    return Scanner(read_rules(rules_dirs), (SecretsEngine(), PresidioEngine()))
+    rules = read_rules(rules_dirs)
+    return Scanner(rules, (NormaliseEngine(rules), SecretsEngine(), PresidioEngine()))
 
 
 class ScanPool:
