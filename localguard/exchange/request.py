@@ -189,7 +189,7 @@ class RequestReading:
 
     def _parse(self, work: _Work) -> Texts:
         try:
-            work.texts = read_texts(work.piece.raw, work.piece.node)
+            work.texts = read_texts(work.piece.raw, work.piece.node, work.piece.member or None)
             return work.texts
         except JsonInvalid as error:
             raise RequestRefused(

@@ -6,10 +6,11 @@ back gives exactly those slices. A JSON text inside a boundary text is looked in
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
+from localguard.detect.words import word_set
 from localguard.wire.json_edit import Document, JsonInvalid, Leaf, LeafKind, PathLink, lift_spans, parse, path_text
 from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, INSIDE, Kind, Node
 
@@ -26,6 +27,19 @@ _SENSITIVE_KEY = re.compile(
 _SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential", re.IGNORECASE)
 _MAX_KEYED = 4096
 """Characters. Longer values are files and prose: their key says nothing about them."""
+_ASSIGNS = re.compile(rb"[:=]")
+_NAMING = word_set(
+    "name key variable var env field header param parameter property setting option id "
+    "parameterkey parametername optionname envname varname env_name var_name"
+)
+"""Members (lower case) whose text names what another member of the same object holds."""
+_HOLDING = word_set(
+    "value val default defaultvalue default_value plain plaintext raw current previous old new prod production dev "
+    "development staging stage test primary secondary parametervalue string_value stringvalue #text $value _"
+)
+"""Members (lower case) that hold what a neighbour, or else the object's own name, says."""
+_NAME = re.compile(r"[\w.$/ -]{1,80}")
+_FLAG = re.compile(r"--?[\w-]{1,60}")
 
 
 def location_of(path: PathLink | None) -> str:
@@ -90,9 +104,9 @@ class Texts:
     attachments: set[str]
 
 
-def read_texts(raw: bytes, node: Node | None = None) -> Texts:
-    """All texts of a JSON text whose root stands at `node`. Raises JsonInvalid."""
-    document = parse(raw, node)
+def read_texts(raw: bytes, node: Node | None = None, member: str | None = None) -> Texts:
+    """All texts of a JSON text whose root stands at `node`, under the name `member`. Raises JsonInvalid."""
+    document = parse(raw, node, None, member)
     found = Texts(document, [], [], [], set())
     _collect(found, document, Container(raw), node is not None and node.inherited.kind is Kind.INPUT, 0)
     return found
@@ -100,14 +114,13 @@ def read_texts(raw: bytes, node: Node | None = None) -> Texts:
 
 def _collect(found: Texts, document: Document, container: Container, free: bool, depth: int) -> None:
     found.containers.append(container)
-    for leaf in document.leaves:
+    for leaf, context in _with_context(document):
         kind = leaf.place.kind
         if leaf.kind is LeafKind.KEY:
             if len(leaf.text) > 3:
                 found.texts.append(Text(container, leaf, leaf.text.encode(), b"", free))
         elif leaf.kind is LeafKind.NUMBER:
             if sum(character.isdigit() for character in leaf.text) >= _NUMBER_DIGITS:
-                context = _context(leaf)
                 found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
         elif kind is Kind.SIGNED:
             found.opaque.append(Opaque(leaf, signed=True, signature=_signature(document.value, leaf)))
@@ -123,7 +136,7 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
                 continue
             _collect(found, inner, Container(text, container, leaf.start), True, depth + 1)
         elif leaf.text:
-            found.texts.append(Text(container, leaf, leaf.text.encode(), _context(leaf), free or kind is Kind.INPUT))
+            found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
 
 
 def name_context(name: str, text: str) -> bytes:
@@ -131,11 +144,44 @@ def name_context(name: str, text: str) -> bytes:
     return name.encode() if len(text) <= _MAX_KEYED and _SECRET_NAME.search(name) else b""
 
 
-def _context(leaf: Leaf) -> bytes:
+def _with_context(document: Document) -> Iterator[tuple[Leaf, bytes]]:
+    """Each leaf with the name that says what it holds, where that makes it a secret, else empty.
+
+    The name is its member's, that of a neighbour (`{"name": "DB_PASSWORD", "value": …}`), of the object that holds it
+    (`{"db_password": {"value": …}}`) or the flag before it (`["--password", …]`).
+    """
+    named: dict[int, str] = {}  # by the object's path, which its members share
+    for leaf in document.leaves:
+        if leaf.kind is LeafKind.STRING and leaf.key and len(leaf.text) <= 80 and leaf.key.lower() in _NAMING:
+            named[id(leaf.parent)] = leaf.text
+    before: Leaf | None = None
+    for leaf in document.leaves:
+        context = b""
+        if leaf.kind is not LeafKind.KEY and len(leaf.text) <= _MAX_KEYED:
+            context = _context(leaf, named, before)
+        yield leaf, context
+        before = leaf
+
+
+def _context(leaf: Leaf, named: dict[int, str], before: Leaf | None) -> bytes:
     key = leaf.key
-    if key is None or len(leaf.text) > _MAX_KEYED or not _SENSITIVE_KEY.search(key):
+    if isinstance(leaf.step, int):
+        if before is not None and before.parent is leaf.parent and _FLAG.fullmatch(before.text):
+            key = before.text
+    elif key is not None and key.lower() in _HOLDING:
+        name = named.get(id(leaf.parent)) or _holder_name(leaf)
+        key = name if name is not None and _NAME.fullmatch(name) else key
+    if key is None or not _SENSITIVE_KEY.search(key):
         return b""
     return key.encode()
+
+
+def _holder_name(leaf: Leaf) -> str | None:
+    """The member name of the object that `leaf` is a member of."""
+    link = leaf.parent
+    while link is not None and isinstance(link.step, int):
+        link = link.parent
+    return str(link.step) if link is not None else None
 
 
 def _signature(value: object, leaf: Leaf) -> str:
@@ -216,13 +262,12 @@ def _add_scans(
         except JsonInvalid:
             document = None
         if document is not None and document.leaves:
-            for leaf in document.leaves:
+            for leaf, name in _with_context(document):
                 if leaf.kind is LeafKind.NUMBER:
                     if leaf.end - leaf.start >= _NUMBER_DIGITS:
-                        _add_keyed(found, leaf.text.encode(), _context(leaf), ((text, -leaf.start - 1), *levels))
+                        _add_keyed(found, leaf.text.encode(), name, ((text, -leaf.start - 1), *levels))
                 elif len(leaf.text) > 3:
-                    key = b"" if leaf.kind is LeafKind.KEY else _context(leaf)
-                    _add_scans(found, leaf.text.encode(), key, ((text, leaf.start), *levels), depth + 1)
+                    _add_scans(found, leaf.text.encode(), name, ((text, leaf.start), *levels), depth + 1)
             return
     _add_keyed(found, text, context, levels)
 
@@ -236,6 +281,8 @@ def _add_keyed(found: list[Scan], text: bytes, context: bytes, levels: tuple[tup
     head = b'"' + context + b'": "'
     if plain:
         found.append(Scan(head + text + b'"', len(head), len(text), False, levels, len(text)))
+        if _ASSIGNS.search(text):  # an assignment of its own, which may count at the beginning of a line only
+            found.append(Scan(text, 0, len(text), False, levels, len(text)))
         return
     safe = re.sub(rb'["\\\x00-\x1f]', b"_", text)
     if b"\n" not in text:

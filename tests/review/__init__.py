@@ -1,0 +1,1 @@
+"""A hostile reviewer: values that must not get out, through a real guard process."""
