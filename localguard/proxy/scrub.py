@@ -11,6 +11,18 @@ from functools import lru_cache
 from localguard.detect.scanner import Scanner
 from localguard.redact.vault import Vault
 
+_REMEMBERED = 4096
+_MAX_REMEMBERED = 256
+"""Characters. A record is made of some sixty short texts (names, rules, classes), and nearly all were in the last one."""
+
+
+class _Clean:
+    """Short texts in which nothing was found, as long as no vault learns another value."""
+
+    def __init__(self, known: tuple[tuple[Vault, int], ...]) -> None:
+        self.known = known
+        self.texts: set[str] = set()
+
 
 class Scrubber:
     """Callable on any text; thread-safe. `vaults` gives the vaults of the workspaces at work."""
@@ -18,14 +30,25 @@ class Scrubber:
     def __init__(self, scanner: Scanner, vaults: Callable[[], Iterable[Vault]]) -> None:
         self._vaults = vaults
         self._find = lru_cache(maxsize=4096)(lambda text: self._without_findings(scanner, text))
+        self._clean = _Clean(())
 
     def __call__(self, text: str) -> str:
         """`text` with every value in it replaced by its placeholder, or by the type of what was found."""
         if len(text) < 4:
             return text
-        for vault in self._vaults():
-            text = _without_known(text, vault)
-        return self._find(text)
+        known = tuple([(vault, vault.generation) for vault in self._vaults()])
+        clean = self._clean
+        if clean.known != known or len(clean.texts) >= _REMEMBERED:
+            clean = self._clean = _Clean(known)  # whoever still looks under the old one notes its texts there
+        if text in clean.texts:
+            return text
+        scrubbed = text
+        for vault, _ in known:
+            scrubbed = _without_known(scrubbed, vault)
+        scrubbed = self._find(scrubbed)
+        if scrubbed == text and len(text) <= _MAX_REMEMBERED:
+            clean.texts.add(text)
+        return scrubbed
 
     @staticmethod
     def _without_findings(scanner: Scanner, text: str) -> str:
