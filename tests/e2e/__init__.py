@@ -1,0 +1,1 @@
+"""End to end: real clients and agents, a real guard process, a real provider on loopback."""
