@@ -137,6 +137,8 @@ def free_port() -> int:
 def _python(*arguments: str) -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "LOCALGUARD_KEYRING": "off"}  # the user's keychain has no part in this
     environment.pop("LOCALGUARD_HOME", None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed guard has its bytecode
+    environment["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "localguard-bench-pycache")
     return subprocess.Popen(
         [sys.executable, *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
