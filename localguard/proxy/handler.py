@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from localguard.config.agents import agent_of
 from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, KeyUnknown
 from localguard.config.workspaces import TokensDamaged
 from localguard.exchange.reply import Framing, ReplyRefused, ReplyRestorer
@@ -98,10 +99,13 @@ class Guard:
         except AdmissionRefused as refused:
             endpoint = policy.endpoints.get(admitted.endpoint)
             shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
-            return refusals.response(shape, refusals.of_admission(refused), exchange_id)
+            agent, _ = agent_of(request.headers.get("User-Agent"), None)
+            refusal = refusals.for_agent(refusals.of_admission(refused), agent)
+            return refusals.response(shape, refusal, exchange_id)
         except (KeychainUnavailable, KeysDamaged, TokensDamaged) as error:
             shape = error_shape(admitted.endpoint, admitted.path)
-            return refusals.response(shape, refusals.of_keys(error), exchange_id)
+            agent, _ = agent_of(request.headers.get("User-Agent"), None)
+            return refusals.response(shape, refusals.for_agent(refusals.of_keys(error), agent), exchange_id)
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
@@ -240,11 +244,17 @@ class Guard:
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> web.Response:
         """Tell the log and the agent."""
+        refusal = refusals.for_agent(refusal, exchange.caller.agent)
         await self._recorder.refusal(exchange, refusal)
         if refusal is refusals.UNSEEN_HISTORY and exchange.facts is not None:
             body = render_unknown_response(exchange.facts.previous_response or "")
             return web.Response(status=refusal.status, body=body, headers=[*HEADERS, (EXCHANGE, exchange.id)])
         return refusals.response(self._shape(exchange), refusal, exchange.id)
+
+    def _failed(self, exchange: Exchange, failure: Refusal) -> web.Response:
+        """Tell the agent of what went wrong behind its recorded intent; the outcome is for the log."""
+        failure = refusals.for_agent(failure, exchange.caller.agent)
+        return refusals.response(self._shape(exchange), failure, exchange.id)
 
     @staticmethod
     def _shape(exchange: Exchange) -> str:
@@ -285,13 +295,13 @@ class Guard:
             if request.writer.output_size > 0:
                 cut(request)
                 raise ConnectionError("the reply was cut off") from None
-            return refusals.response(self._shape(exchange), refusals.of_upstream(failure), exchange.id)
+            return self._failed(exchange, refusals.of_upstream(failure))
         except (ReplyRefused, CodingError, StreamTooLong) as failure:
             state, origin, error = "failed", "guard", type(failure).__name__
             if request.writer.output_size > 0:
                 cut(request)
                 raise ConnectionError("the reply could not be finished") from None
-            return refusals.response(self._shape(exchange), refusals.of_reply(failure), exchange.id)
+            return self._failed(exchange, refusals.of_reply(failure))
         except (asyncio.CancelledError, ConnectionError):
             state, origin, error = "cancelled", "agent", None
             raise
