@@ -28,6 +28,7 @@ from localguard.exchange.texts import (
     Scan,
     Text,
     Texts,
+    bare_token,
     is_identifier,
     locate_all,
     name_context,
@@ -57,6 +58,9 @@ _CREDENTIAL_PARAMETER = "key"
 """The query parameter that carries a credential (Google's APIs): it passes verbatim to its own origin."""
 _MIN_SWEPT = 8
 """Bytes. No distinctive value is shorter (P4), so a shorter text holds none."""
+_SURE_IDENTITIES = frozenset({"IBAN", "US_SSN"})
+"""Types of personal data that no generated id looks like: checked, or written with their separators."""
+_ENGINES = ("detect-secrets/", "presidio/")
 _ROUNDS = 12
 """Passes over the whole body until no new value turns up; values that overlap each other make new ones, few times."""
 
@@ -184,8 +188,8 @@ class RequestReading:
                 for text in texts.texts:
                     self._want(text.text, text.context, text.leaf.text)
                 for opaque in texts.opaque:
-                    if self._is_watched(opaque):
-                        self._want(opaque.leaf.text.encode(), b"", opaque.leaf.text)
+                    if watched := self._watched(opaque):
+                        self._want(watched.encode(), b"", watched)
 
     def _parse(self, work: _Work) -> Texts:
         try:
@@ -200,11 +204,11 @@ class RequestReading:
                 "Send one valid JSON document.",
             ) from None
 
-    def _is_watched(self, opaque: Opaque) -> bool:
-        """Opaque leaves that are scanned too: names, and signed text that no reply of this process brought."""
+    def _watched(self, opaque: Opaque) -> str:
+        """What of an opaque leaf is scanned too: names, short data, signed text that no reply of this process brought."""
         if opaque.signed:
-            return not self._memory.has_signed(opaque.signature, opaque.leaf.text)
-        return is_identifier(opaque)
+            return "" if self._memory.has_signed(opaque.signature, opaque.leaf.text) else opaque.leaf.text
+        return opaque.leaf.text if is_identifier(opaque) else bare_token(opaque)
 
     def _want(self, text: bytes, context: bytes, clean: str) -> None:
         """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`."""
@@ -261,7 +265,8 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=b"\\/" not in raw and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None),
+            plain=b"\\/" not in raw and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None)
+            and not any(one.encoded for one in work.texts.containers),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
             tools=_tool_names(work.piece, work.texts.document.value),
@@ -279,14 +284,21 @@ class RequestReading:
         return tuple((name, digest) for name in sorted(names))
 
     def _held(self, texts: Texts) -> frozenset[str]:
-        """Classes of what was found in opaque leaves, as far as it cannot be a name by chance."""
-        return frozenset(
-            str(finding.data_class)
-            for opaque in texts.opaque
-            if self._is_watched(opaque)
-            for finding in self._found(opaque.leaf.text.encode(), b"", opaque.leaf.text)
-            if finding.distinctive and finding.data_class is not DataClass.PII
-        )
+        """Classes of what was found in opaque leaves, as far as it cannot be there by chance."""
+        held: set[str] = set()
+        for opaque in texts.opaque:
+            watched = self._watched(opaque)
+            if not watched:
+                continue
+            for finding in self._found(watched.encode(), b"", watched):
+                whole = (finding.start, finding.end) == (0, len(watched.encode()))
+                if opaque.signed or is_identifier(opaque):
+                    sure = finding.data_class is not DataClass.PII or (whole and finding.type in _SURE_IDENTITIES)
+                else:  # data looks random, which is what some detectors look for
+                    sure = whole and not finding.rule.startswith(_ENGINES)
+                if finding.distinctive and sure:
+                    held.add(str(finding.data_class))
+        return frozenset(held)
 
     @property
     def facts(self) -> Facts:
@@ -431,13 +443,16 @@ class RequestReading:
                 lifted = [Edit(leaf.start, leaf.end, b'"' + ones[0].placeholder.encode() + b'"')]
             else:
                 made = [Edit(one.start, one.end, one.placeholder.encode()) for one in ones]
-                lifted = lift(text.container.raw, leaf.start, made)
+                lifted = made if text.container.encoded else lift(text.container.raw, leaf.start, made)
             edits[id(text.container)] += lifted
             location = _join(work.piece.where, text)
             replaced += [self._record(text.text[one.start : one.end], one, location) for one in ones]
         for container in reversed(texts.containers[1:]):
             inner = edits[id(container)]
             if inner and container.parent is not None:
+                if container.encoded is not None:
+                    spelled = container.encoded.spell(splice(container.raw, inner))
+                    inner = [Edit(container.encoded.start, container.encoded.end, spelled)]
                 edits[id(container.parent)] += lift(container.parent.raw, container.token, inner)
         return splice(work.piece.raw, edits[id(texts.containers[0])]), tuple(dict.fromkeys(replaced))
 

@@ -5,6 +5,7 @@ call's JSON arguments, one header value. Placeholders stand for exact slices of 
 back gives exactly those slices. A JSON text inside a boundary text is looked into for detection only.
 """
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,11 @@ _HOLDING = word_set(
     "development staging stage test primary secondary parametervalue string_value stringvalue #text $value _"
 )
 """Members (lower case) that hold what a neighbour, or else the object's own name, says."""
+_LEAST_BASE64 = 8
+_HEAD_BASE64 = 1024
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MAX_TOKEN = 400
+"""Characters. No issuer's token is longer, and most signatures and media are."""
 _NAME = re.compile(r"[\w.$/ -]{1,80}")
 _FLAG = re.compile(r"--?[\w-]{1,60}")
 
@@ -63,6 +69,23 @@ class Container:
     parent: "Container | None" = None
     token: int = 0
     """Where this text's string token begins in the parent's bytes."""
+    encoded: "Encoded | None" = None
+    """Set for a text that stands in the parent's string token as base64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Text in base64: where in the decoded string token it stands, and how it is spelled."""
+
+    start: int
+    end: int
+    url_safe: bool
+    padded: bool
+
+    def spell(self, raw: bytes) -> bytes:
+        """`raw` as base64 in the spelling that it came in."""
+        made = base64.urlsafe_b64encode(raw) if self.url_safe else base64.b64encode(raw)
+        return made if self.padded else made.rstrip(b"=")
 
 
 @dataclass(slots=True)
@@ -125,8 +148,15 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
         elif kind is Kind.SIGNED:
             found.opaque.append(Opaque(leaf, signed=True, signature=_signature(document.value, leaf)))
         elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
-            found.opaque.append(Opaque(leaf, signed=False))
             _note_attachment(found, leaf)
+            readable = None if leaf.place.grammar is IDENTIFIER else _text_in_base64(leaf.text)
+            if readable is None:
+                found.opaque.append(Opaque(leaf, signed=False))
+            else:
+                text, encoded = readable
+                inner_container = Container(text, container, leaf.start, encoded)
+                found.containers.append(inner_container)
+                found.texts.append(Text(inner_container, leaf, text, b"", free))
         elif kind is Kind.ARGUMENTS and depth < MAX_NESTING and leaf.text.lstrip()[:1] in ("{", "["):
             text = leaf.text.encode()
             try:
@@ -137,6 +167,34 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
             _collect(found, inner, Container(text, container, leaf.start), True, depth + 1)
         elif leaf.text:
             found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
+
+
+def _text_in_base64(leaf: str) -> tuple[bytes, Encoded] | None:
+    """The text that base64, bare or in a data URL, spells, or None where it spells no text (media, signatures)."""
+    start = leaf.find(",") + 1 if leaf.startswith("data:") else 0
+    body = leaf[start:].rstrip("=")
+    url_safe = "-" in body or "_" in body
+    alphabet = b"-_" if url_safe else None
+    if len(body) < _LEAST_BASE64 or len(body) % 4 == 1:
+        return None
+    try:
+        # the beginning tells nearly all media apart; an exact end is only looked for where that is text
+        if _BINARY.search(base64.b64decode(body[: _HEAD_BASE64 - _HEAD_BASE64 % 4][: len(body) // 4 * 4], alphabet)):
+            return None
+        text = base64.b64decode(body + "=" * (-len(body) % 4), alphabet, validate=True)
+        text.decode("utf-8")
+    except ValueError:
+        return None
+    if _BINARY.search(text):
+        return None
+    return text, Encoded(start, len(leaf), url_safe, leaf.endswith("=") or len(body) % 4 == 0)
+
+
+def bare_token(opaque: Opaque) -> str:
+    """What a short opaque leaf holds beside its data-URL header, empty for a long one: it may be a value as it is."""
+    if opaque.signed or len(opaque.leaf.text) > _MAX_TOKEN:
+        return ""
+    return opaque.leaf.text.rpartition(",")[2]
 
 
 def name_context(name: str, text: str) -> bytes:

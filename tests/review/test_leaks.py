@@ -1,14 +1,19 @@
 """A value that is detected anywhere leaves in no request, whatever body, header, address or policy it comes in."""
 
+import base64
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.review.harness import Guarded, Provider, chat, password
+from tests.review.harness import Guarded, Provider, chat, password, token
 
 CHAT = "/openai/v1/chat/completions"
+MESSAGES = "/anthropic/v1/messages"
+RESPONSES = "/openai/v1/responses"
+GEMINI = "/gemini/v1beta/models/g:generateContent"
 UNKNOWN = "/openai-compatible/v9/unknown"
 
 
@@ -59,3 +64,122 @@ class TestJsonStructure:
         assert status == 200
         assert value.encode() not in upstream
         assert b"LG_" in upstream
+
+
+def message(block: dict[str, object]) -> dict[str, object]:
+    return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [block]}]}
+
+
+def answer(item: dict[str, object]) -> dict[str, object]:
+    return {"model": "m", "input": [item]}
+
+
+OPAQUE: dict[str, tuple[str, Callable[[str], object]]] = {
+    "signature": (MESSAGES, lambda data: message({"type": "thinking", "thinking": "x", "signature": data})),
+    "redacted thinking": (MESSAGES, lambda data: message({"type": "redacted_thinking", "data": data})),
+    "image": (
+        MESSAGES,
+        lambda data: message(
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+        ),
+    ),
+    "encrypted content": (RESPONSES, lambda data: answer({"type": "reasoning", "id": "r", "encrypted_content": data})),
+    "image address": (
+        CHAT,
+        lambda data: chat([{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}]),
+    ),
+    "file": (
+        CHAT,
+        lambda data: chat([{"type": "file", "file": {"file_data": f"data:text/plain;base64,{data}"}}]),
+    ),
+    "inline data": (
+        GEMINI,
+        lambda data: {"contents": [{"parts": [{"inlineData": {"mimeType": "text/plain", "data": data}}]}]},
+    ),
+}
+NAMES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "tool call": (CHAT, lambda name: {"model": "m", "messages": [{"role": "tool", "tool_call_id": name}]}),
+    "tool use": (MESSAGES, lambda name: message({"type": "tool_use", "id": name, "name": "x", "input": {}})),
+    "item": (RESPONSES, lambda name: answer({"type": "function_call", "call_id": name, "arguments": "{}"})),
+    "cache key": (RESPONSES, lambda name: {"model": "m", "prompt_cache_key": name, "input": "x"}),
+}
+
+
+class TestOpaquePlaces:
+    """A place whose bytes must travel exactly is no hiding place."""
+
+    @pytest.mark.parametrize("place", [*OPAQUE, *NAMES])
+    def test_a_token_where_opaque_data_belongs_is_refused(self, guard: Guarded, place: str) -> None:
+        value = token()
+        path, made = {**OPAQUE, **NAMES}[place]
+        status, upstream = guard.post(path, made(value))
+        assert status == 400
+        assert upstream == b""
+
+    @pytest.mark.parametrize("place", NAMES)
+    def test_an_account_number_as_an_id_is_refused(self, guard: Guarded, place: str) -> None:
+        path, made = NAMES[place]
+        account = "37040044" + f"{secrets.randbelow(10**10):010}"
+        number = f"DE{98 - int(account + '131400') % 97:02}{account}"
+        status, upstream = guard.post(path, made(number))
+        assert status == 400
+        assert upstream == b""
+
+    @pytest.mark.parametrize("place", OPAQUE)
+    @pytest.mark.parametrize(
+        "spell", [base64.b64encode, base64.urlsafe_b64encode, lambda raw: base64.b64encode(raw).rstrip(b"=")]
+    )
+    def test_a_text_in_base64_is_read_and_redacted(
+        self, guard: Guarded, place: str, spell: Callable[[bytes], bytes]
+    ) -> None:
+        value = password()
+        path, made = OPAQUE[place]
+        text = f"# réglages ~~~ ???\nDB_PASSWORD={value}\n".encode()
+        encoded = spell(text).decode()
+        status, upstream = guard.post(path, made(encoded))
+        assert status == 200
+        assert encoded.encode() not in upstream
+        [sent] = [
+            decoded
+            for part in upstream.replace(b"base64,", b'"').split(b'"')
+            if b"DB_PASSWORD=" in (decoded := _decoded(part))
+        ]
+        assert value.encode() not in sent
+        assert b"DB_PASSWORD=LG_" in sent
+
+    def test_a_value_learnt_later_is_found_in_base64_that_went_out_before(self, guard: Guarded) -> None:
+        value = password()
+        file = {"type": "file", "file": {"file_data": f"data:text/plain;base64,{_encoded(f'use {value} here')}"}}
+        history = [{"role": "user", "content": [file]}]
+        guard.post(CHAT, {"model": "m", "messages": history})
+        later = [*history, {"role": "user", "content": f"password: {value}"}]
+        status, upstream = guard.post(CHAT, {"model": "m", "messages": later})
+        assert status == 200
+        assert _encoded(f"use {value} here").encode() not in upstream
+
+    @pytest.mark.parametrize("place", OPAQUE)
+    def test_media_travels_byte_for_byte(self, guard: Guarded, place: str) -> None:
+        path, made = OPAQUE[place]
+        body = json.dumps(made(base64.b64encode(b"\x89PNG" + secrets.token_bytes(60_000)).decode())).encode()
+        status, upstream = guard.post(path, body)
+        assert status == 200
+        assert upstream.endswith(body)
+
+    @pytest.mark.parametrize("place", OPAQUE)
+    def test_a_clean_text_in_base64_travels_byte_for_byte(self, guard: Guarded, place: str) -> None:
+        path, made = OPAQUE[place]
+        body = json.dumps(made(base64.b64encode(b"Nothing to see here, and nothing to hide.").decode())).encode()
+        status, upstream = guard.post(path, body)
+        assert status == 200
+        assert upstream.endswith(body)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _decoded(part: bytes) -> bytes:
+    try:
+        return base64.b64decode(part.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(part) % 4))
+    except ValueError:
+        return b""
