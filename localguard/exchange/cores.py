@@ -13,7 +13,6 @@ class CoreFilter:
     """Says whether some text holds one of `cores`. Linear in the text, however many cores there are."""
 
     def __init__(self, cores: Sequence[bytes]) -> None:
-        self.size = len(cores)
         many = len(cores) > _FEW
         self._searched = [core for core in cores if not many or len(core) < _SHORT]
         rest = [core for core in cores if many and len(core) >= _SHORT]

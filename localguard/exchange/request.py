@@ -10,18 +10,17 @@ Steps, in order; each raises RequestRefused rather than let a byte through that 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
-from urllib.parse import quote, unquote, unquote_plus
-
-import orjson
+from typing import TypeVar
 
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
-from localguard.errors import LocalguardError
 from localguard.exchange.cores import CoreFilter
+from localguard.exchange.facts import Facts, instruction_names, small_member, text_member, tool_names
+from localguard.exchange.head import Head, head_texts, redact_head
 from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
+from localguard.exchange.refused import RequestRefused
 from localguard.exchange.split import Piece, Split, split
 from localguard.exchange.texts import (
     Opaque,
@@ -31,7 +30,6 @@ from localguard.exchange.texts import (
     bare_token,
     is_identifier,
     locate_all,
-    name_context,
     read_texts,
     scans_of,
     widened,
@@ -40,22 +38,11 @@ from localguard.redact.redactor import Actions, Replacement, learn, replacements
 from localguard.wire.format import WireFormat, mapping
 from localguard.wire.json_edit import Edit, JsonInvalid, LeafKind, lift, splice
 
+__all__ = ["Facts", "Head", "Redacted", "RequestReading", "RequestRefused"]
+
 _UNPLAIN = re.compile(rb"\\u00[0-7]")
-_INSTRUCTIONS = (
-    b"AGENTS.md",
-    b"CLAUDE.md",
-    b"GEMINI.md",
-    b"copilot-instructions.md",
-    b".cursorrules",
-    b".windsurfrules",
-    b"CONVENTIONS.md",
-)
-"""Names of instruction files, as agents quote them above their text."""
-_INSTRUCTION_BYTES = 262_144
 _SHORT = 64
 """Characters of texts that are remembered as clean by themselves; longer ones by digest."""
-_CREDENTIAL_PARAMETER = "key"
-"""The query parameter that carries a credential (Google's APIs): it passes verbatim to its own origin."""
 _MIN_SWEPT = 8
 """Bytes. No distinctive value is shorter (P4), so a shorter text holds none."""
 _SURE_IDENTITIES = frozenset({"IBAN", "US_SSN"})
@@ -63,49 +50,6 @@ _SURE_IDENTITIES = frozenset({"IBAN", "US_SSN"})
 _ENGINES = ("detect-secrets/", "presidio/")
 _ROUNDS = 12
 """Passes over the whole body until no new value turns up; values that overlap each other make new ones, few times."""
-
-
-class RequestRefused(LocalguardError):
-    """The request may not be passed on. `code` and `status` follow the refusal table; no raw value in `reason`."""
-
-    def __init__(self, status: int, code: str, rule: str, reason: str, next_step: str) -> None:
-        super().__init__(f"{rule}: {reason}")
-        self.status = status
-        self.code = code
-        self.rule = rule
-        self.reason = reason
-        self.next_step = next_step
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What of a request is not body: the raw path and query behind the endpoint, and headers to be scanned.
-
-    Credentials and hop-by-hop headers are not part of it.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a request says and holds, for policy and log. No raw values."""
-
-    model: str | None
-    stream: bool | None
-    previous_response: str | None
-    types: frozenset[str]
-    tools: tuple[str, ...]
-    attachments: frozenset[str]
-    instructions: tuple[tuple[str, str], ...]
-    leaves: int
-    opaque: int
-    body_bytes: int
-    new_bytes: int
-    client_metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +80,6 @@ class _Work:
 Span = TypeVar("Span", Finding, Replacement)
 
 
-class _HeadText(NamedTuple):
-    """A text of path, query or headers, decoded, with the name that it stands under where that counts."""
-
-    text: str
-    raw: bytes
-    context: bytes
-
-
 @dataclass(slots=True)
 class _Waiting:
     """A boundary text whose scans are out: where its findings go."""
@@ -166,8 +102,8 @@ class RequestReading:
         self._new_bytes = 0
         self._split: Split | None = None
         self._works: list[_Work] = []
-        self._cores: dict[int, CoreFilter] = {}
-        self._head_texts = _head_texts(head)
+        self._cores: dict[tuple[int, int], CoreFilter] = {}
+        self._head_texts = head_texts(head)
         for text in self._head_texts:
             self._want(text.raw, text.context, text.text)
         if body:
@@ -265,11 +201,12 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=b"\\/" not in raw and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None)
+            plain=b"\\/" not in raw
+            and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None)
             and not any(one.encoded for one in work.texts.containers),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
-            tools=_tool_names(work.piece, work.texts.document.value),
+            tools=tool_names(work.piece, work.texts.document.value),
             attachments=frozenset(work.texts.attachments),
             instructions=self._instructions(raw),
             held=self._held(work.texts),
@@ -277,11 +214,11 @@ class RequestReading:
         self._memory.items.put(work.digest, work.item, 400)
 
     def _instructions(self, raw: bytes) -> tuple[tuple[str, str], ...]:
-        names = [name.decode() for name in _INSTRUCTIONS if raw.find(name, 0, _INSTRUCTION_BYTES) >= 0]
+        names = instruction_names(raw)
         if not names:
             return ()
         digest = self._memory.fingerprint(raw.decode("utf-8", "replace"))
-        return tuple((name, digest) for name in sorted(names))
+        return tuple((name, digest) for name in names)
 
     def _held(self, texts: Texts) -> frozenset[str]:
         """Classes of what was found in opaque leaves, as far as it cannot be there by chance."""
@@ -309,11 +246,11 @@ class RequestReading:
             for finding in self._found(text.raw, text.context, text.text):
                 types.update((finding.type, str(finding.data_class)))
         items = [work.item for work in self._works if work.item is not None]
-        stream = _small(members.get("stream"))
+        stream = small_member(members.get("stream"))
         return Facts(
-            model=_text(members.get("model")),
+            model=text_member(members.get("model")),
             stream=stream if isinstance(stream, bool) else None,
-            previous_response=_text(members.get("previous_response_id")),
+            previous_response=text_member(members.get("previous_response_id")),
             types=frozenset(types),
             tools=tuple(dict.fromkeys(name for item in items for name in item.tools)),
             attachments=frozenset(name for item in items for name in item.attachments),
@@ -324,7 +261,7 @@ class RequestReading:
             new_bytes=self._new_bytes,
             client_metadata={
                 name: value
-                for name, value in mapping(_small(members.get("client_metadata"))).items()
+                for name, value in mapping(small_member(members.get("client_metadata"))).items()
                 if isinstance(value, str)
             },
         )
@@ -408,10 +345,10 @@ class RequestReading:
 
     def _may_hold(self, raw: bytes, generation: int) -> bool:
         """Whether a value learnt after `generation` may stand in `raw`, whose values are spelled plainly."""
-        cores = self._cores.get(generation)
-        learnt = self._memory.vault.cores_since(generation)
-        if cores is None or cores.size != len(learnt):
-            cores = self._cores[generation] = CoreFilter(learnt)
+        now = self._memory.vault.generation
+        cores = self._cores.get((generation, now))
+        if cores is None:
+            cores = self._cores[generation, now] = CoreFilter(self._memory.vault.cores_since(generation))
         return cores.may_hold(raw)
 
     def _is_untouched(self, work: _Work, item: Item) -> bool:
@@ -542,7 +479,7 @@ class RequestReading:
     def _redact_head(self, actions: Actions) -> tuple[str, str, Sequence[tuple[str, str]], list[Replaced]]:
         replaced: list[Replaced] = []
 
-        def clean(text: str, where: str, context: bytes = b"") -> str:
+        def clean(text: str, where: str, context: bytes) -> str:
             raw = text.encode()
             findings = self._found(raw, context, text)
             if not findings and len(raw) < _MIN_SWEPT:
@@ -558,50 +495,13 @@ class RequestReading:
                 replaced.append(self._record(raw[one.start : one.end], one, where))
             return b"".join([*parts, raw[position:]]).decode()
 
-        segments = [_recoded(part, clean(unquote(part), "path"), plus=False) for part in self._head.path.split("/")]
-        pairs = []
-        for pair in self._head.query.split("&") if self._head.query else ():
-            name, equals, value = pair.partition("=")
-            plain_name, plain_value = unquote_plus(name), unquote_plus(value)
-            new_name = _recoded(name, clean(plain_name, "query"), plus=True)
-            if plain_name.lower() != _CREDENTIAL_PARAMETER:
-                context = name_context(plain_name, plain_value)
-                value = _recoded(value, clean(plain_value, "query", context), plus=True)
-            pairs.append(new_name + equals + value)
-        headers = [
-            (clean(name, "header name"), clean(value, "header", name_context(name, value)))
-            for name, value in self._head.headers
-        ]
-        return "/".join(segments), "&".join(pairs), headers, replaced
+        path, query, headers = redact_head(self._head, clean)
+        return path, query, headers, replaced
 
 
 def _beside(spans: Sequence[Span], restored: Sequence[Restored]) -> list[Span]:
     """What of `spans` does not touch a restored value."""
     return [span for span in spans if all(span.end <= one.start or span.start >= one.end for one in restored)]
-
-
-def _head_texts(head: Head) -> list[_HeadText]:
-    """What of the head is scanned. Raises RequestRefused for what is no text."""
-    texts = [(unquote(part), b"") for part in head.path.split("/")]
-    for pair in head.query.split("&") if head.query else ():
-        name, _, value = map(unquote_plus, pair.partition("="))
-        texts.append((name, b""))
-        if name.lower() != _CREDENTIAL_PARAMETER:
-            texts.append((value, name_context(name, value)))
-    for name, value in head.headers:
-        texts += [(name, b""), (value, name_context(name, value))]
-    try:
-        return [_HeadText(text, text.encode(), context) for text, context in dict.fromkeys(texts) if len(text) > 3]
-    except UnicodeEncodeError:
-        raise RequestRefused(
-            400, "head_invalid", "text-only", "A header or the address is not valid text.", "Send UTF-8."
-        ) from None
-
-
-def _recoded(original: str, text: str, *, plus: bool) -> str:
-    """`text` percent-encoded if it differs from what `original` says, else `original` as it came."""
-    said = unquote_plus(original) if plus else unquote(original)
-    return original if said == text else quote(text, safe="")
 
 
 def _join(where: str, text: Text) -> str:
@@ -620,39 +520,3 @@ def _opaque_refusal(piece: Piece, *, signed: bool) -> RequestRefused:
         f"{what} at {piece.member or 'the body'} holds a value that must not leave, and it cannot be rewritten.",
         "Start a new conversation without it.",
     )
-
-
-def _tool_names(piece: Piece, value: object) -> tuple[str, ...]:
-    """Names of the tools that a piece declares: one tool, an array of them, or a whole body."""
-    if piece.member == "" and isinstance(value, dict):
-        found = [value.get("tools"), value.get("functions")]
-    elif piece.member in ("tools", "functions"):
-        found = [value]
-    else:
-        return ()
-    names: list[str] = []
-    while found:
-        one = found.pop(0)
-        if isinstance(one, list):
-            found += one
-        elif isinstance(one, dict):
-            declared = one.get("functionDeclarations") or one.get("function_declarations")
-            name = one.get("name") or mapping(one.get("function")).get("name") or one.get("type")
-            found.append(declared)
-            names += [str(name)] if name and not declared else []
-    return tuple(names)
-
-
-def _small(raw: bytes | None) -> object:
-    """The value of a small top-level member."""
-    if raw is None or len(raw) > 65_536:
-        return None
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _text(raw: bytes | None) -> str | None:
-    value = _small(raw)
-    return value if isinstance(value, str) else None

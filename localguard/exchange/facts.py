@@ -1,0 +1,82 @@
+"""What a request says and holds: what policy decides on and the log keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from localguard.exchange.split import Piece
+from localguard.wire.format import mapping
+
+_INSTRUCTIONS = (
+    b"AGENTS.md",
+    b"CLAUDE.md",
+    b"GEMINI.md",
+    b"copilot-instructions.md",
+    b".cursorrules",
+    b".windsurfrules",
+    b"CONVENTIONS.md",
+)
+"""Names of instruction files, as agents quote them above their text."""
+_INSTRUCTION_BYTES = 262_144
+_MAX_SMALL = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a request says and holds, for policy and log. No raw values."""
+
+    model: str | None
+    stream: bool | None
+    previous_response: str | None
+    types: frozenset[str]
+    tools: tuple[str, ...]
+    attachments: frozenset[str]
+    instructions: tuple[tuple[str, str], ...]
+    leaves: int
+    opaque: int
+    body_bytes: int
+    new_bytes: int
+    client_metadata: Mapping[str, str]
+
+
+def instruction_names(raw: bytes) -> tuple[str, ...]:
+    """Names of the instruction files that the beginning of a piece speaks of, sorted."""
+    return tuple(sorted(name.decode() for name in _INSTRUCTIONS if raw.find(name, 0, _INSTRUCTION_BYTES) >= 0))
+
+
+def tool_names(piece: Piece, value: object) -> tuple[str, ...]:
+    """Names of the tools that a piece declares: one tool, an array of them, or a whole body."""
+    if piece.member == "" and isinstance(value, dict):
+        found = [value.get("tools"), value.get("functions")]
+    elif piece.member in ("tools", "functions"):
+        found = [value]
+    else:
+        return ()
+    names: list[str] = []
+    while found:
+        one = found.pop(0)
+        if isinstance(one, list):
+            found += one
+        elif isinstance(one, dict):
+            declared = one.get("functionDeclarations") or one.get("function_declarations")
+            name = one.get("name") or mapping(one.get("function")).get("name") or one.get("type")
+            found.append(declared)
+            names += [str(name)] if name and not declared else []
+    return tuple(names)
+
+
+def small_member(raw: bytes | None) -> object:
+    """The value of a small top-level member."""
+    if raw is None or len(raw) > _MAX_SMALL:
+        return None
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def text_member(raw: bytes | None) -> str | None:
+    """The value of a small top-level member that is a string."""
+    value = small_member(raw)
+    return value if isinstance(value, str) else None
