@@ -1,5 +1,6 @@
 """Requests on their way out: nothing planted stays in clear, everything else stays byte for byte."""
 
+import base64
 import itertools
 import json
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from localguard.wire.messages import MESSAGES
 from localguard.wire.ollama import OLLAMA
 from localguard.wire.responses import RESPONSES
 from tests.exchange.bodies import PLACES
-from tests.exchange.driver import ALLOW, MARK, REDACT, VALUES, Workspace, leaks
+from tests.exchange.driver import ALLOW, MARK, REDACT, VALUES, Workspace, leaks, texts_in
 
 FORMATS = list({format.name: format for format, _ in PLACES.values()}.values())
 BY_NAME = {format.name: format for format in FORMATS}
@@ -88,7 +89,7 @@ JSON_VALUES = st.recursive(
     ),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["content", "a", "arguments", "input", "text", *VALUES]), inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["content", "a", "value", "input", "text", *VALUES]), inner, max_size=3)
         | inner.map(json.dumps)
     ),
     max_leaves=8,
@@ -103,21 +104,7 @@ def test_restore_of_redact_is_the_body_whatever_its_shape(value: Any, format: st
     workspace = Workspace()
     redacted = workspace.send(BY_NAME[format], raw).body
     assert leaks(redacted) == []
-    back = workspace.turned_back(json.loads(redacted))
-    assert _parsed(back) == _parsed(normal(json.loads(raw)))
-
-
-def _parsed(value: Any) -> Any:
-    """Every JSON text inside parsed JSON parsed too: spellings of escapes aside."""
-    if isinstance(value, str):
-        try:
-            inner = json.loads(value)
-        except ValueError:
-            return value
-        return _parsed(inner) if isinstance(inner, dict | list | str) else value
-    if isinstance(value, list):
-        return [_parsed(one) for one in value]
-    return {name: _parsed(one) for name, one in value.items()} if isinstance(value, dict) else value
+    assert workspace.turned_back(json.loads(redacted)) == json.loads(raw)
 
 
 @settings(max_examples=300, deadline=None)
@@ -225,7 +212,7 @@ def test_a_card_number_where_the_schema_wants_a_number_is_refused() -> None:
 
 # opaque leaves
 
-BLOB = "Zm9vYmFy" * 8
+BLOB = base64.b64encode(bytes(range(256))).decode()  # media, not text
 OPAQUE: dict[str, tuple[WireFormat, Any]] = {
     "signature": (MESSAGES, lambda v: {"messages": [{"content": [{"type": "text", "text": "x", "signature": v}]}]}),
     "redacted_thinking": (MESSAGES, lambda v: {"messages": [{"content": [{"type": "redacted_thinking", "data": v}]}]}),
@@ -276,6 +263,17 @@ def test_an_opaque_leaf_that_holds_a_known_value_is_refused_unless_policy_allows
     assert caught.value.code == "opaque_holds_value"
     assert "Abcdef" not in str(caught.value)
     assert workspace.send(format, raw, actions=ALLOW).body == raw
+
+
+@pytest.mark.parametrize("place", ["image", "data URL", "inline data", "images"])
+def test_an_attachment_that_is_text_in_base64_is_scanned_and_redacted(place: str) -> None:
+    format, body = OPAQUE[place]
+    content = f"the file\nK={VALUES[0]}\nend of it"
+    workspace = Workspace()
+    redacted = workspace.send(format, body(base64.b64encode(content.encode()).decode())).body
+    spelled = max(texts_in(json.loads(redacted)), key=len).rpartition(",")[2]
+    assert VALUES[0].encode() not in base64.b64decode(spelled)
+    assert workspace.turned_back(base64.b64decode(spelled).decode()) == content
 
 
 @pytest.mark.parametrize("place", OPAQUE)
@@ -366,14 +364,15 @@ def test_a_top_level_key_that_is_a_known_value_is_refused() -> None:
 
 def test_the_same_bytes_at_a_place_of_another_kind_are_read_again() -> None:
     workspace = Workspace()
+    media = base64.b64encode(bytes(range(256)) * 2).decode()
     item = {
         "role": "assistant",
-        "content": [{"type": "image", "source": {"type": "base64", "data": BLOB}, "signature": BLOB}],
+        "content": [{"type": "image", "source": {"type": "base64", "data": media}, "signature": media}],
     }
     workspace.send(MESSAGES, {"messages": [item]})
     first = len(workspace.texts)
     workspace.send(CHAT, {"messages": [item]})
-    assert BLOB.encode() in workspace.texts
+    assert media.encode() in workspace.texts
     assert first > 0
     workspace.send(MESSAGES, {"messages": [item]})
     assert not workspace.texts
