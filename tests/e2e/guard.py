@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from localguard.audit.queries import Log, Record
+from localguard.config.home import Home
+from localguard.proxy.control_client import ControlClient
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = Path(os.environ.get("LOCALGUARD_TEST_CLIENTS", ROOT / ".clients"))
@@ -138,6 +140,11 @@ class Guard:
             check=False,
         )
         return done.stdout + done.stderr
+
+    def counters(self) -> dict[str, int]:
+        """What it did since its start, as `status` shows it."""
+        counters: dict[str, int] = ControlClient(Home(self.home), self.port, timeout=10).status()["counters"]
+        return counters
 
     def records(self, kind: str | None = None) -> list[Record]:
         """The log's records, oldest first."""

@@ -1,6 +1,6 @@
 """One call of an official SDK each: what a program does with a provider, and what it gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ class Way:
     ollama_url: str
     azure_url: str
     retries: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def direct(cls, url: str) -> "Way":
@@ -45,30 +46,47 @@ class Way:
         return cls(f"{url}/v1", url, url, url)
 
     @classmethod
-    def guarded(cls, url: str, retries: int = 0) -> "Way":
-        """Through the guard at `url`."""
-        return cls(f"{url}/openai/v1", f"{url}/anthropic", f"{url}/ollama", f"{url}/azure", retries)
+    def guarded(cls, url: str, retries: int = 0, **headers: str) -> "Way":
+        """Through the guard at `url`, with `headers` (`_` for `-`) in every request."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return cls(f"{url}/openai/v1", f"{url}/anthropic", f"{url}/ollama", f"{url}/azure", retries, named)
 
     def openai_client(self, **given: Any) -> openai.OpenAI:
         """OpenAI's client."""
-        return openai.OpenAI(base_url=self.openai_url, api_key=KEY, max_retries=self.retries, timeout=20, **given)
+        return openai.OpenAI(
+            base_url=self.openai_url,
+            api_key=KEY,
+            max_retries=self.retries,
+            timeout=20,
+            default_headers=self.headers,
+            **given,
+        )
 
     def azure_client(self) -> openai.AzureOpenAI:
         """Azure's client."""
         return openai.AzureOpenAI(
-            azure_endpoint=self.azure_url, api_key=KEY, api_version="2025-01-01", max_retries=self.retries, timeout=20
+            azure_endpoint=self.azure_url,
+            api_key=KEY,
+            api_version="2025-01-01",
+            max_retries=self.retries,
+            timeout=20,
+            default_headers=self.headers,
         )
 
     def anthropic_client(self, **given: Any) -> anthropic.Anthropic:
         """Anthropic's client."""
         key = {} if "auth_token" in given else {"api_key": KEY}
         return anthropic.Anthropic(
-            base_url=self.anthropic_url, max_retries=self.retries, timeout=20, **{**key, **given}
+            base_url=self.anthropic_url,
+            max_retries=self.retries,
+            timeout=20,
+            default_headers=self.headers,
+            **{**key, **given},
         )
 
     def ollama_client(self) -> ollama.Client:
         """Ollama's client."""
-        return ollama.Client(host=self.ollama_url, timeout=20)
+        return ollama.Client(host=self.ollama_url, timeout=20, headers=dict(self.headers))
 
 
 @dataclass(slots=True)
