@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from localguard.redact.vault import Span, Vault
+from localguard.redact.vault import CLASS_ORDER, Span, Vault
 
 Action = Literal["redact", "allow"]
 Actions = Mapping[str, Action]
 """By data class (`secret`, `pii`, `custom`). What is not named is redacted."""
 
-_CLASS_ORDER = ("secret", "custom", "pii")  # of a span with several classes the strictest counts when restoring
 _COMMENT = re.compile(rb"[\"']?[ \t]+(?:#|//|;|--|/\*)")
 _MIN_REST = 4  # alphanumeric characters beside an own placeholder that make the rest of a finding worth replacing
 
@@ -68,11 +67,16 @@ def learn(
     """Make every value found in one request known before any of its texts is rewritten.
 
     So a value found in field A is swept from field B before it, and of several types that a request gives one value the
-    first of `precedence` wins. Values known from earlier requests keep their type. Raises `TagCollision`, `TypeInvalid`.
+    first of `precedence` wins. Values known from earlier requests keep their type. What may leave this time (class
+    `allow`) is learnt too: the next request may go where it may not. Raises `TagCollision`, `TypeInvalid`.
     """
     best: dict[bytes, list[FindingLike]] = {}
+    allowed: Actions = {name: "redact" if actions.get(name) == "allow" else "allow" for name in CLASS_ORDER}
     for text, findings in texts:
-        for piece in _pieces(text, findings, vault, actions):
+        pieces = _pieces(text, findings, vault, actions)
+        if any(actions.get(finding.data_class) == "allow" for finding in findings):
+            pieces += _pieces(text, findings, vault, allowed)
+        for piece in pieces:
             best.setdefault(text[piece.start : piece.end], []).extend(piece.members)
             for start, end, member in piece.inner():
                 best.setdefault(text[start:end], []).append(member)
@@ -101,7 +105,7 @@ def replacements(
     answer: list[Replacement] = []
     for _ in range(_MAX_PASSES):
         generation = vault.generation
-        swept = [span for span in vault.sweep(text) if actions.get(span.data_class) != "allow"]
+        swept = vault.sweep(text, {name for name, action in actions.items() if action == "allow"})
         answer = [
             _replacement(text, start, end, members, spans, vault, precedence)
             for start, end, members, spans in _united(pieces, swept)
@@ -240,7 +244,7 @@ def _remember(
     swept: Sequence[Span] = (),
 ) -> str:
     classes = {str(member.data_class) for member in members} | {span.data_class for span in swept}
-    data_class = next((name for name in _CLASS_ORDER if name in classes), min(classes))
+    data_class = next((name for name in CLASS_ORDER if name in classes), min(classes))
     return vault.placeholder_for(
         value.decode("utf-8", "surrogatepass"),
         str(_first(members, precedence).type),

@@ -5,8 +5,8 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 from localguard.errors import LocalguardError
 from localguard.redact import placeholder as placeholders
@@ -14,6 +14,8 @@ from localguard.redact.sweep import Pattern, Sweep, occurrences
 
 MAX_VALUES = 200_000
 MAX_BYTES = 64 * 1024 * 1024
+CLASS_ORDER = ("secret", "custom", "pii")
+"""Data classes, strictest first: of a value with several the strictest counts."""
 _ENTRY_OVERHEAD = 400  # bytes of a dictionary slot, an entry and its strings, beside the value itself; measured
 _MAX_CORES = 100_000
 
@@ -68,6 +70,7 @@ class Vault:
         self._sweep = Sweep()
         self._cores: list[bytes] = []
         self._cores_forgotten = 0
+        self._stricter: dict[bytes, str] = {}  # by swept spelling, the class of what was first known as a laxer one
 
     def __repr__(self) -> str:
         return f"<Vault of {len(self._entries)} values>"
@@ -88,7 +91,8 @@ class Vault:
     def placeholder_for(self, value: str, type: str, *, data_class: str, distinctive: bool) -> str:
         """Remember `value` and return its placeholder.
 
-        The type and class under which a value was first known stay; `distinctive` is taken from whoever says so first.
+        The type under which a value was first known stays, as does its class unless a stricter one is given;
+        `distinctive` is taken from whoever says so first.
         Raises `TagCollision`, and `TypeInvalid` if `type` cannot stand in a placeholder.
         """
         tag = placeholders.value_tag(self._key, value)
@@ -106,6 +110,8 @@ class Vault:
                 )
             else:
                 self._entries.move_to_end(tag)
+                if _rank(data_class) < _rank(entry.known.data_class):
+                    self._tighten(entry, data_class)
             if distinctive and not entry.swept:
                 entry.swept = True
                 self._start_sweeping(entry.known)
@@ -166,44 +172,62 @@ class Vault:
                 return (b"",)
             return tuple(self._cores[first:])
 
-    def sweep(self, text: bytes) -> list[Span]:
+    def sweep(self, text: bytes, without: Collection[str] = ()) -> list[Span]:
         """Return where distinctive known values stand in `text` at token boundaries, sorted, not overlapping.
 
-        Own placeholders are not looked into, and count as boundaries. Values that overlap each other become one span,
-        whose value is the union. Raises `TagCollision`.
+        Values of the data classes in `without` are not looked for. Own placeholders are not looked into, and count as
+        boundaries. Values that overlap each other become one span, whose value is the union and whose class the
+        strictest. Raises `TagCollision`.
         """
         with self._lock:
             levels = self._sweep.levels
+            stricter = dict(self._stricter) if self._stricter else self._stricter
         if not levels:
             return []
         edges = [0, *itertools.chain.from_iterable(self.own_spans(text)), len(text)]
-        hits: list[tuple[int, int, Pattern]] = []
+        hits: list[tuple[int, int, Pattern, str]] = []
         for level in levels:
             for low, high in _pairs(edges):
                 if low < high:
-                    hits.extend(occurrences(level, text, low, high))
+                    for start, end, pattern in occurrences(level, text, low, high):
+                        data_class = stricter.get(pattern.text, pattern.data_class)
+                        if data_class not in without:
+                            hits.append((start, end, pattern, data_class))
         if not hits:
             return []
         hits.sort(key=lambda hit: (hit[0], -hit[1]))
         spans: list[Span] = []
-        start, end, pattern = hits[0]
-        for other_start, other_end, other in [*hits[1:], (len(text) + 1, 0, hits[0][2])]:
+        start, end, pattern, data_class = hits[0]
+        for other_start, other_end, other, other_class in [*hits[1:], (len(text) + 1, 0, hits[0][2], "")]:
             if other_start < end:
                 end = max(end, other_end)
+                data_class = min(data_class, other_class, key=_rank)
                 continue
             value = text[start:end].decode("utf-8", "surrogatepass")
-            own = self.placeholder_for(value, pattern.type, data_class=pattern.data_class, distinctive=True)
-            spans.append(Span(start, end, own, pattern.type, pattern.data_class))
-            start, end, pattern = other_start, other_end, other
+            own = self.placeholder_for(value, pattern.type, data_class=data_class, distinctive=True)
+            spans.append(Span(start, end, own, pattern.type, data_class))
+            start, end, pattern, data_class = other_start, other_end, other, other_class
         return spans
+
+    def _tighten(self, entry: _Entry, data_class: str) -> None:
+        """A value turns out to be of a stricter class: it is looked for as such in every text, old ones too."""
+        entry.known = replace(entry.known, data_class=data_class)
+        if entry.swept:
+            plain, escaped, unescaped = spellings(entry.known.value)
+            for text in (plain, *escaped, *([] if unescaped is None else [unescaped])):
+                self._stricter[text] = data_class
+            self._learn_core(plain)
 
     def _start_sweeping(self, known: Known) -> None:
         plain, escaped, unescaped = spellings(known.value)
         added = [self._sweep.add(Pattern(text, known.type, known.data_class)) for text in (plain, *escaped)]
         if any(added):
-            self._cores.append(core_of(plain))
+            self._learn_core(plain)
         if unescaped is not None and self._sweep.add(Pattern(unescaped, known.type, known.data_class)):
-            self._cores.append(core_of(unescaped))
+            self._learn_core(unescaped)
+
+    def _learn_core(self, text: bytes) -> None:
+        self._cores.append(core_of(text))
         if len(self._cores) > _MAX_CORES:
             self._cores_forgotten += len(self._cores) // 2
             del self._cores[: len(self._cores) // 2]
@@ -260,6 +284,10 @@ def looks_distinctive(value: str) -> bool:
 
 def _pairs(edges: list[int]) -> Iterable[tuple[int, int]]:
     return zip(edges[::2], edges[1::2], strict=True)
+
+
+def _rank(data_class: str) -> int:
+    return CLASS_ORDER.index(data_class) if data_class in CLASS_ORDER else len(CLASS_ORDER)
 
 
 def _weight(value: str) -> int:

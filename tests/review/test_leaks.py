@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.review.harness import Guarded, Provider, chat, password, token
+from tests.review.harness import Guarded, Provider, chat, letters, password, token
 
 CHAT = "/openai/v1/chat/completions"
 MESSAGES = "/anthropic/v1/messages"
@@ -172,6 +172,76 @@ class TestOpaquePlaces:
         status, upstream = guard.post(path, body)
         assert status == 200
         assert upstream.endswith(body)
+
+
+LAX = """
+[[rules]]
+id = "everything"
+effect = "allow"
+
+[[rules]]
+id = "secrets-may-leave"
+effect = "allow"
+when = { endpoints = ["openai-compatible"] }
+redact = { secret = "allow", pii = "allow" }
+
+[[rules]]
+id = "addresses-may-leave"
+effect = "allow"
+when = { endpoints = ["gemini"] }
+redact = { pii = "allow" }
+"""
+
+
+@pytest.fixture(scope="module")
+def lax(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    provider = Provider()
+    started = Guarded(Path(tmp_path_factory.mktemp("lax")) / "home", provider, LAX)
+    yield started
+    started.remove()
+    provider.close()
+
+
+class TestPolicies:
+    """What one endpoint may see does not slip through to another one."""
+
+    def test_a_value_that_was_let_through_is_known_where_it_is_not(self, lax: Guarded) -> None:
+        value = password()
+        _, upstream = lax.post("/openai-compatible/v1/chat/completions", chat(f"password: {value}"))
+        assert value.encode() in upstream
+        status, upstream = lax.post(CHAT, chat(f"connect with {value} please"))
+        assert status == 200
+        assert value.encode() not in upstream
+
+    def test_the_same_bytes_are_redacted_where_they_must_be(self, lax: Guarded) -> None:
+        value = password()
+        body = chat(f"password: {value}")
+        _, first = lax.post("/openai-compatible/v1/chat/completions", body)
+        _, second = lax.post(CHAT, body)
+        _, third = lax.post("/openai-compatible/v1/chat/completions", body)
+        assert [value.encode() in upstream for upstream in (first, second, third)] == [True, False, True]
+
+    def test_an_address_that_turns_out_to_be_a_password_is_no_longer_let_through(self, lax: Guarded) -> None:
+        address = f"bob{letters(6).lower()}@corp-mail.io"
+        path = "/gemini/v1beta/models/g:generateContent"
+        bare = {"contents": [{"parts": [{"text": f"write to {address}"}]}]}
+        _, upstream = lax.post(path, bare)
+        assert address.encode() in upstream
+        lax.post(CHAT, chat(f'password: "{address}"'))
+        status, upstream = lax.post(path, bare)
+        assert status == 200
+        assert address.encode() not in upstream
+
+    def test_an_address_that_may_leave_does_not_take_a_secret_with_it(self, lax: Guarded) -> None:
+        host = f"corp{letters(5).lower()}.io"
+        address, secret = f"ann@{host}", f"{host}/{letters(12)}9"
+        lax.post(CHAT, chat(f'write to {address}, password: "{secret}"'))
+        text = f"see ann@{secret} there"
+        status, upstream = lax.post(
+            "/gemini/v1beta/models/g:generateContent", {"contents": [{"parts": [{"text": text}]}]}
+        )
+        assert status == 200
+        assert secret.encode() not in upstream
 
 
 def _encoded(text: str) -> str:
