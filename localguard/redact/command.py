@@ -10,23 +10,30 @@ This does not protect against what a local program or a file does later: a test 
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from localguard.redact import loopback, script
+from localguard.redact.address import is_this_machine
 from localguard.redact.programs import (
     BIN_DIRECTORIES,
+    BUILD_OPTIONS,
     BUILDS,
+    FETCHING,
     GIT_LOCAL,
     GIT_SETTINGS,
     HARMLESS_RUNNER,
+    INDEXING,
     LOCAL,
     NETWORK,
     PYTHON_MODULES,
     RUN_WORD,
     RUNNER_VARIABLES,
     SCRIPT_LEAVES,
+    STARTING_OPTIONS,
     WRAPPERS,
+    names,
 )
-from localguard.redact.shell_syntax import COMPUTED, Command, NotParsable, Word, commands_of
+from localguard.redact.shell_syntax import COMPUTED, INDEX_RUNS, Command, NotParsable, Word, commands_of
 
 _MAX_TEXT = 1024 * 1024
 _MAX_NESTING = 6
@@ -43,7 +50,18 @@ _SED_RUNS = re.compile(
 _SED_FLAG = re.compile(
     r"s(?P<mark>[^\w\s\\])(?:\\.|(?!(?P=mark)).)*(?P=mark)(?:\\.|(?!(?P=mark)).)*(?P=mark)[a-zA-Z0-9]*e", re.DOTALL
 )
+_DEVICE = re.compile(r"/dev/(?!null|stdin|stdout|stderr|tty|zero|random|urandom|full|fd/|shm|disk|sd|nvme|loop)")
+_AWAY = "it has an address that is not this machine's"
 _DURATION = re.compile(r"[0-9.]+[smhd]?")
+
+
+_URL = re.compile(r"(?=[a-z][a-z0-9+.-]{1,30}://)", re.IGNORECASE)
+_MAKE_READS = re.compile(r"(?:-\w*f|--(?:file|makefile)=?) ?(?:-|/dev/\S*).*|--ev(?:al?)?[= ].*|-E.*", re.DOTALL)
+_REMOTE_ARCHIVE = re.compile(r"(?!-)[^/:]+:|--file=[^/:]+:|-\w*f[^/:]+:")
+_SQLITE_COMMANDS = names("""
+    tables schema headers header mode dump indexes indices databases width timeout bail echo nullvalue separator stats print
+    quit exit explain fullschema changes timer show help
+""")
 
 
 def reaches_beyond(text: str, *, nesting: int = 0) -> str | None:
@@ -84,6 +102,11 @@ def _judge(command: Command, nesting: int) -> str | None:
         target = redirect.target.text
         if re.match(r"/dev/(?:tcp|udp|\0)|//|\\\\", target):
             return "it opens a network connection by redirection"
+    for _, value in command.assignments:
+        if _DEVICE.search(value.text):
+            return "it prepares a network connection by redirection"
+        if INDEX_RUNS.search(value.text):
+            return "it hides a command in the index of an array"
     if not command.words:
         return None
     if command.words[0].text in ("export", "declare", "typeset", "readonly", "local"):
@@ -108,7 +131,7 @@ def _judge_words(words: Sequence[Word], stdin: str | None, nesting: int) -> str 
     if _PYTHON.fullmatch(name):
         return _python(arguments, stdin, nesting)
     if name in LOCAL:
-        return None
+        return _local(name, arguments)
     if name in _SHELLS:
         return _shell(arguments, stdin, nesting)
     if name in WRAPPERS:
@@ -119,6 +142,40 @@ def _judge_words(words: Sequence[Word], stdin: str | None, nesting: int) -> str 
         reason = loopback.reaches_beyond(name, arguments, stdin)
         return None if reason is None else f"{name}: {reason}"
     return "it runs a program that is not known to stay on this machine"
+
+
+def _starts(words: Sequence[Word], options: Sequence[str]) -> bool:
+    """Whether a word is one of `options`, with its value or without, or shortened as GNU programs let long ones be."""
+    for word in words:
+        option = word.text.partition("=")[0]
+        shortened = len(option) > 3 and option.startswith("--")
+        if word.text.startswith(tuple(options)) or (shortened and any(one.startswith(option) for one in options)):
+            return True
+    return False
+
+
+def _local(name: str, words: Sequence[Word]) -> str | None:
+    """Judge a program that keeps to this machine, some options aside."""
+    if _starts(words, STARTING_OPTIONS.get(name, ())):
+        return "it has an option that makes it start other programs or reach out"
+    if name in INDEXING and any(INDEX_RUNS.search(word.text.partition("=")[0]) for word in words):
+        return "it hides a command in the index of an array"
+    if name in ("let", "test", "[") and any(INDEX_RUNS.search(word.text) for word in words):
+        return "it hides a command in the index of an array"
+    if name in FETCHING and any("://" in word.text and not is_this_machine(word.text) for word in words):
+        return _AWAY
+    if name == "coverage":
+        return _coverage(words)
+    return None
+
+
+def _coverage(words: Sequence[Word]) -> str | None:
+    if not words or words[0].text != "run":
+        return None
+    plain = [word.text for word in words[1:]]
+    if "-m" in plain[:-1] and plain[plain.index("-m") + 1] in PYTHON_MODULES:
+        return None
+    return "Python runs a script that is not seen here"
 
 
 def _shell(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
@@ -204,10 +261,25 @@ def _wrapper(name: str, words: Sequence[Word], stdin: str | None, nesting: int) 
 
 
 def _build(name: str, words: Sequence[Word]) -> str | None:
-    plain = [word for word in words if not word.text.startswith(("-", "+"))]
+    taking = ("-C", "-f") if name == "make" else ()
+    plain = [
+        word
+        for before, word in pairwise([Word(""), *words])
+        if not word.text.startswith(("-", "+")) and before.text not in taking
+    ]
     allowed = BUILDS[name]
     if name == "make" and any("=" in word.text and "(" in word.text for word in words):
         return "make is given a function"
+    if name == "make" and any(_changes_programs(*word.text.partition("=")[::2]) for word in words):
+        return "make is given another program"
+    if name == "make" and any(
+        _MAKE_READS.fullmatch(f"{one.text} {two.text}") for one, two in pairwise([*words, Word("")])
+    ):
+        return "make reads rules that are not in a file"
+    if _starts(words, BUILD_OPTIONS.get(name, ())):
+        return f"{name} has an option that makes it start other programs or reach out"
+    if any(_URL.search(word.text) and not is_this_machine(_URL.split(word.text, maxsplit=1)[1]) for word in words):
+        return _AWAY
     if not plain:
         return (
             None
@@ -233,6 +305,8 @@ def _python(words: Sequence[Word], stdin: str | None, nesting: int) -> str | Non
         if text in ("-X", "-W"):
             index += 1
         elif text == "-m" or re.fullmatch(r"-[BEIOPSbdqsuv]+m", text):
+            if index < len(words) and words[index].text == "coverage":
+                return _coverage(words[index + 1 :])
             if index < len(words) and words[index].text in PYTHON_MODULES:
                 return None
             return "Python runs a module that is not known to stay on this machine"
@@ -335,7 +409,7 @@ def _without(*options: str) -> Callable[[Sequence[Word], str | None, int], str |
     """Return the judgement of a program that stays here unless one of `options` begins an argument."""
 
     def judge(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-        if any(word.text.startswith(options) for word in words):
+        if _starts(words, options):
             return "it has an option that makes it start other programs or reach out"
         return None
 
@@ -344,12 +418,32 @@ def _without(*options: str) -> Callable[[Sequence[Word], str | None, int], str |
 
 def _sqlite(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
     for text in [word.text for word in words] + ([stdin] if stdin else []):
-        if re.search(
-            r"\.(?:shell|system|load|once|output|import|open|excel|edit)\b|load_extension|edit\s*\(|\|",
-            text.replace("||", " "),
-        ):
+        if re.search(r"load_extension|edit\s*\(|\|", text.replace("||", " ")):
             return "sqlite3 starts other programs"
+        if any(found not in _SQLITE_COMMANDS for found in re.findall(r"^\s*\.([a-z]+)", text, re.MULTILINE)):
+            return "sqlite3 is given a command that is not known to stay on this machine"
     return None
+
+
+def _tar(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
+    if any(_REMOTE_ARCHIVE.match(word.text) for word in words):
+        return "tar writes to or reads from another machine"
+    return _without(
+        "--checkpoint-action",
+        "--to-command",
+        "--use-compress-program",
+        "-I",
+        "--rsh-command",
+        "--rmt-command",
+        "-F",
+        "--info-script",
+        "--new-volume-script",
+    )(words, stdin, nesting)
+
+
+def _dc(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
+    texts = [word.text for word in words] + ([stdin] if stdin else [])
+    return "dc starts other programs" if any("!" in text for text in texts) else None
 
 
 def _git(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
@@ -374,11 +468,12 @@ def _git(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
         return "git reaches out, or does something that is not known to stay on this machine"
     if verb == "config":
         settings = [text for text in rest if not text.startswith("-")]
-        reads = any(text in ("--get", "--get-all", "--list", "-l", "get", "list", "--unset") for text in rest)
+        reads = any(text in ("--get", "--get-all", "--list", "-l", "--unset") for text in rest)
+        reads = reads or settings[:1] in (["get"], ["list"])
         if not reads and len(settings) > 1 and not GIT_SETTINGS.match(settings[0]):
             return "git has a setting that may start other programs or change an address"
-    if verb in ("rebase", "archive", "grep") and any(
-        re.match(r"-x|--exec|--remote|--upload-pack|-O|--open-files", text) for text in rest
+    if verb in ("rebase", "archive", "grep") and _starts(
+        words[index + 1 :], ("-x", "--exec", "--remote", "--upload-pack", "-O", "--open-files-in-pager")
     ):
         return "git starts other programs or reaches out"
     return None
@@ -406,20 +501,22 @@ _SPECIAL: dict[str, Callable[[Sequence[Word], str | None, int], str | None]] = {
     "git": _git,
     "sqlite3": _sqlite,
     "rg": _without("--pre", "--hostname-bin", "--search-zip"),
-    "sort": _without("--compress-prog", "--files0-from"),
-    "tar": _without(
-        "--checkpoint-action",
-        "--to-command",
-        "--use-compress",
-        "-I",
-        "--rsh",
-        "--rmt",
-        "-F",
-        "--info-script",
-        "--new-volume",
-    ),
+    "sort": _without("--compress-program", "--files0-from"),
+    "tar": _tar,
+    "dc": _dc,
     "gpg": _without(
-        "--send", "--recv", "--receive", "--search", "--refresh", "--keyserver", "--locate", "--fetch", "--auto-key"
+        "--send-keys",
+        "--recv-keys",
+        "--receive-keys",
+        "--search-keys",
+        "--refresh-keys",
+        "--keyserver",
+        "--locate-keys",
+        "--fetch-keys",
+        "--auto-key",
+        "--photo-viewer",
+        "--agent-program",
+        "--dirmngr-program",
     ),
     "yq": _without("--from-url"),
 }

@@ -38,7 +38,7 @@ _DATABASE_HOST = {
 }
 _CONNECTION_HOST = re.compile(r"\b(?:host|hostaddr|service|servicefile)\s*=\s*([^\s;]*)", re.IGNORECASE)
 _STARTS_PROGRAM = re.compile(
-    r"\\!|\\o\s*\||\\g\s*\||\\system|\bPROGRAM\b|system\s|\bfetch\s*\(|\\c(?:onnect)?\b|require\s*\(|\\\.\s",
+    r"\\!|\\[a-z]+\s*\||\\setenv|\\system|\bPROGRAM\b|system\s|\bfetch\s*\(|\\c(?:onnect)?\b|require\s*\(|\\\.\s",
     re.IGNORECASE,
 )
 _HOST_LIKE = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?(?:/.*)?", re.DOTALL)
@@ -149,4 +149,6 @@ def _database(program: str, words: Sequence[Word], stdin: str | None) -> str | N
             return "it may start other programs or connect elsewhere"
     if stdin is not None and (_STARTS_PROGRAM.search(stdin) or "://" in stdin):
         return "it may start other programs or connect elsewhere"
+    if stdin is not None and any(not is_loopback_host(found.group(1)) for found in _CONNECTION_HOST.finditer(stdin)):
+        return _AWAY
     return None

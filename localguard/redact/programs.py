@@ -25,6 +25,47 @@ LOCAL = names("""
 """)
 """Programs that keep to this machine whatever their arguments are."""
 
+STARTING_OPTIONS: dict[str, tuple[str, ...]] = {
+    "less": ("+",),
+    "more": ("+",),
+    "bat": ("--pager",),
+    "ag": ("--pager",),
+    "ack": ("--pager",),
+    "split": ("--filter",),
+    "sdiff": ("--diff-program",),
+    "diff3": ("--diff-program",),
+    "install": ("--strip-program",),
+    "zip": ("-TT", "--unzip-command"),
+    "mapfile": ("-C",),
+    "readarray": ("-C",),
+    "hash": ("-p",),
+    "patch": ("-e", "--ed"),
+    "ssh-keygen": ("-D",),
+}
+"""Options of such programs that start what their value says."""
+
+INDEXING = names("test [ let declare typeset local export readonly unset printf read wait mapfile readarray")
+"""Builtins of the shell that evaluate names, array indices included."""
+
+FETCHING = names("xmllint")
+"""Programs that load an address where they take a file."""
+
+BUILD_OPTIONS: dict[str, tuple[str, ...]] = {
+    "go": ("-exec", "--exec", "-toolexec", "--toolexec", "-vettool", "--vettool"),
+    "cargo": ("--config",),
+    "npm": ("--script-shell", "--registry"),
+    "pnpm": ("--script-shell", "--registry"),
+    "yarn": ("--script-shell", "--registry"),
+    "tox": ("-x", "--override"),
+    "nox": ("-f", "--noxfile"),
+    "just": ("--shell", "--chooser", "-c", "--command"),
+    "pip": ("-i", "--index-url", "--extra-index-url", "--find-links", "--proxy"),
+    "pip3": ("-i", "--index-url", "--extra-index-url", "--find-links", "--proxy"),
+    "docker": ("-H", "--host", "-c", "--context"),
+    "ansible-vault": ("--vault-id",),
+}
+"""Options of builders that start another program or change whom they talk to."""
+
 BUILDS: dict[str, frozenset[str]] = {
     "npm": names("test t run run-script ls list version pkg"),
     "pnpm": names("test t run ls list"),
@@ -72,7 +113,7 @@ GIT_SETTINGS = re.compile(
 
 PYTHON_MODULES = names("""
     pytest unittest doctest json.tool py_compile compileall black ruff mypy isort flake8 pylint coverage base64 zipfile tarfile
-    gzip timeit tokenize ast venv tabnanny site sysconfig calendar
+    gzip tokenize ast venv tabnanny site sysconfig calendar
 """)
 
 WRAPPERS: dict[str, frozenset[str]] = {
@@ -115,14 +156,17 @@ NETWORK = names("""
 """Programs that are known to reach out; some of them may talk to loopback (see `loopback`)."""
 
 RUNNER_VARIABLES = re.compile(
-    r"PROMPT_COMMAND|BASH_ENV|ENV|LD_\w+|DYLD_\w+|GIT_\w*(?:COMMAND|EDITOR|PAGER|ASKPASS|PROXY\w*|SSH|EXEC_PATH|CONFIG\w*)|PYTHON"
-    r"(?:STARTUP|INSPECT)|NODE_OPTIONS|PERL5OPT|RUBYOPT|PAGER|EDITOR|VISUAL|SSH_ASKPASS|MAKEFLAGS|BASH_FUNC\w*|PS4"
-    r"|PGHOST(?:ADDR)?|PGSERVICE|MYSQL_HOST|(?:HTTPS?|ALL|FTP)_PROXY",
+    r"PROMPT_COMMAND|BASH_ENV|ENV|LD_\w+|DYLD_\w+|GIT_\w*(?:COMMAND|ASKPASS|PROXY\w*|SSH|EXEC_PATH|CONFIG\w*|EXTERNAL_DIFF)"
+    r"|PYTHON(?:STARTUP|INSPECT)|NODE_OPTIONS|PERL5OPT|RUBYOPT|\w*PAGER|\w*EDITOR|VISUAL|SSH_ASKPASS|MAKEFLAGS|GNUMAKEFLAGS"
+    r"|BASH_FUNC\w*|PS4|LESS\w*|TAR_OPTIONS|TAR_RSH|TAPE|RSH|ZIPOPT|CURL_HOME|WGETRC|NETRC|DOCKER_(?:HOST|CONTEXT)"
+    r"|PGHOST(?:ADDR)?|PGSERVICE(?:FILE)?|MYSQL_HOST|(?:\w+_)?(?:HTTPS?|ALL|FTP)_PROXY|GOPROXY|GOFLAGS|GONOSUMDB|GOSUMDB"
+    r"|NPM_CONFIG_\w+|PIP_\w*(?:URL|LINKS|PROXY)|UV_\w*(?:URL|INDEX)|CARGO_(?!TERM_)\w+|RUSTC\w*|SHELL|CC|CXX|CPP|LD|AR|AS|MAKE|RM",
     re.IGNORECASE,
 )
 """Variables that make other programs run, or programs talk to elsewhere, once they are set."""
 
 HARMLESS_RUNNER = re.compile(
+    r"|gcc|g\+\+|cc|c\+\+|clang|clang\+\+|ld|ar|sccache|ccache|direct|off|-mod=\w+|-v|target|/bin/(?:ba)?sh|bash|-[RFX]+"
     r"|cat|less|more|true|:|vi|vim|nano|--max-old-space-size=[0-9]+|localhost|127\.0\.0\.1|/[\w./-]*postgresql"
 )
 """Values under which such a variable changes nothing that matters here."""

@@ -13,6 +13,9 @@ from localguard.errors import LocalguardError
 COMPUTED = "\0"
 """Stands in a word's text for what only running the command would tell: a variable, a substitution."""
 
+INDEX_RUNS = re.compile(r"\w\[[^\]]*(?:\$\(|`)")
+"""What bash runs when it evaluates the name of an array's element, quoted or not."""
+
 _MAX_DEPTH = 30
 _MAX_COMMANDS = 5000
 
@@ -508,6 +511,8 @@ class _Reader:
             word = self._read_word()
             if word.text == "]]" and not word.quoted:
                 return
+            if word.quoted and INDEX_RUNS.search(word.text):
+                raise NotParsable("a command in the index of an array")
             if self.position == before:
                 if before >= len(self.text):
                     raise NotParsable("a condition that is not closed")
