@@ -24,6 +24,8 @@ from tests.bench.client import Answer, Broken, Connection, get, post
 from tests.bench.rig import free_port, start_guard
 
 LOADERS = 8
+_LEAST = 5
+_PATIENCE = 15.0
 OUTCOME_SECONDS = 1.0
 """P2: an outcome is durable this long after the reply's end."""
 
@@ -100,7 +102,10 @@ class Campaign:
         try:
             await self._until_it_answers(process, began)
             load = [asyncio.create_task(self._load(number)) for number in range(LOADERS)]
+            before = len(self._acknowledged)
             await asyncio.sleep(seconds)
+            while len(self._acknowledged) < before + _LEAST and time.monotonic() < began + _PATIENCE:
+                await asyncio.sleep(0.01)  # a busy machine: a kill before anything was done would show nothing
         finally:
             process.send_signal(signal.SIGKILL)
             killed = time.monotonic()
