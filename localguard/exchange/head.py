@@ -36,11 +36,14 @@ class HeadText(NamedTuple):
 def head_texts(head: Head) -> list[HeadText]:
     """What of the head is scanned. Raises RequestRefused for what is no text."""
     texts = [(unquote(part), b"") for part in head.path.split("/")]
+    texts.append((unquote(head.path), b""))
     for pair in head.query.split("&") if head.query else ():
         name, _, value = map(unquote_plus, pair.partition("="))
         texts.append((name, b""))
         if name.lower() != _CREDENTIAL_PARAMETER:
             texts.append((value, name_context(name, value)))
+            bare = unquote(pair.partition("=")[2])  # with `+` as it stands
+            texts.append((bare, name_context(name, bare)))
     for name, value in head.headers:
         texts += [(name, b""), (value, name_context(name, value))]
     try:
@@ -57,6 +60,10 @@ def redact_head(head: Head, clean: Callable[[str, str, bytes], str]) -> tuple[st
     What it leaves as it is keeps its spelling; what it changes is percent-encoded anew.
     """
     segments = [_recoded(part, clean(unquote(part), "path", b""), plus=False) for part in head.path.split("/")]
+    path = "/".join(segments)
+    whole = clean(unquote(path), "path", b"")
+    if whole != unquote(path):  # a value with a slash in it
+        path = quote(whole, safe="/:@!$&'()*+,;=~")
     pairs = []
     for pair in head.query.split("&") if head.query else ():
         name, equals, value = pair.partition("=")
@@ -65,12 +72,14 @@ def redact_head(head: Head, clean: Callable[[str, str, bytes], str]) -> tuple[st
         if plain_name.lower() != _CREDENTIAL_PARAMETER:
             context = name_context(plain_name, plain_value)
             value = _recoded(value, clean(plain_value, "query", context), plus=True)
+            bare = unquote(value)  # with `+` as it stands
+            value = _recoded(value, clean(bare, "query", name_context(plain_name, bare)), plus=False)
         pairs.append(new_name + equals + value)
     headers = [
         (clean(name, "header name", b""), clean(value, "header", name_context(name, value)))
         for name, value in head.headers
     ]
-    return "/".join(segments), "&".join(pairs), headers
+    return path, "&".join(pairs), headers
 
 
 def _recoded(original: str, text: str, *, plus: bool) -> str:

@@ -4,7 +4,6 @@ One restorer per stream channel, whatever the chunking. An event that nothing ch
 What a channel still holds is sent as one more event of its own kind before the channel's own end.
 """
 
-import json
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,18 +11,14 @@ from typing import TypeVar
 
 import orjson
 
-from localguard.errors import LocalguardError
-from localguard.exchange.memory import Restored, WorkspaceMemory
+from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
+from localguard.exchange.memory import WorkspaceMemory
 from localguard.redact.restorer import (
     ArgumentsRestorer,
     FreeformRestorer,
     ProseRestorer,
     Report,
     UnknownPlaceholder,
-    restore_arguments_json,
-    restore_arguments_object,
-    restore_freeform,
-    restore_prose,
 )
 from localguard.wire import messages, responses
 from localguard.wire.format import (
@@ -38,10 +33,13 @@ from localguard.wire.format import (
     objects,
     position,
 )
-from localguard.wire.json_edit import Document, Edit, JsonInvalid, Leaf, LeafKind, load, parse, splice, string_token
+from localguard.wire.json_edit import JsonInvalid, load
 from localguard.wire.ndjson import LineParser
+from localguard.wire.refusal import render_event
 from localguard.wire.sse import Event, EventParser, StreamTooLong, encode
-from localguard.wire.table import Kind, Node
+from localguard.wire.table import Kind
+
+__all__ = ["Framing", "ReplyRefused", "ReplyRestorer", "ToolCall"]
 
 _MARKS = (b"LG", b"\\u004")
 """One of them stands wherever a placeholder begins, also where a JSON encoder escaped its letters."""
@@ -49,8 +47,6 @@ _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
 T = TypeVar("T")
-_MAX_CALL = 65_536
-"""Characters of one tool call's arguments that are kept for the log."""
 
 
 class Framing(Enum):
@@ -61,18 +57,6 @@ class Framing(Enum):
     NDJSON = "ndjson"
     JSON = "json"
     VERBATIM = "verbatim"
-
-
-class ReplyRefused(LocalguardError):
-    """The reply cannot be given to the agent; what went before it stands. No raw value in the message."""
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """A tool call as the model wrote it: with placeholders, not values."""
-
-    tool: str
-    arguments: str
 
 
 @dataclass(slots=True)
@@ -104,7 +88,7 @@ class ReplyRestorer:
         self._channels: dict[Hashable, _Channel] = {}
         self.report = Report()
         self._repeats = Report()
-        self.tool_calls: list[ToolCall] = []
+        self._leaves = LeafRestorer(format, memory, self._reader)
         self.ended = False
         self._signed: dict[Hashable, tuple[list[str], list[str]]] = {}  # signature and thinking, in pieces
         self._begun = False
@@ -113,6 +97,11 @@ class ReplyRestorer:
     def observed(self) -> Observed:
         """What the reply says of itself."""
         return self._reader.observed
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls so far, in the order in which they were complete."""
+        return self._leaves.tool_calls
 
     def start(self, status: int, content_type: str) -> Framing:
         """Decide how the body is cut. Error bodies pass verbatim; a missing or wrong type is decided by what comes."""
@@ -226,27 +215,10 @@ class ReplyRestorer:
         return made + end + rest if made and rest else made + rest
 
     def _error_event(self) -> bytes:
-        message = _unknown_message(self._exchange)
-        code = "localguard_unknown_placeholder"
+        code, message = "localguard_unknown_placeholder", _unknown_message(self._exchange)
         if self._framing is Framing.NDJSON:
             return orjson.dumps({"error": message}) + b"\n"
-        if self._format is messages.MESSAGES:
-            return encode(orjson.dumps({"type": "error", "error": {"type": code, "message": message}}), "error")
-        if self._format is responses.RESPONSES:
-            error = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 0}
-            # Codex reads no `error` event, the SDKs raise on it; both end their turn on this pair.
-            failed: JsonObject = {
-                "id": self.observed.response_id,
-                "object": "response",
-                "status": "failed",
-                "error": {"code": code, "message": message},
-                "output": [],
-            }
-            event = {"type": "response.failed", "sequence_number": 1, "response": failed}
-            return encode(orjson.dumps(error), "error") + encode(orjson.dumps(event), "response.failed")
-        if self._format.errors == "gemini":
-            return encode(orjson.dumps({"error": {"code": 502, "message": message, "status": code.upper()}}))
-        return encode(orjson.dumps({"error": {"message": message, "type": code, "param": None, "code": code}}))
+        return render_event(self._format.name, self._format.errors, code, message, self.observed.response_id)
 
     # streamed replies
 
@@ -316,7 +288,7 @@ class ReplyRestorer:
             report = self.report if calls or kind == "response.output_item.added" else self._repeats
         if changed or calls or any(mark in data for mark in _MARKS):
             handled = {delta.path for delta in reading.deltas}
-            return self._rewrite(value, data, changed, handled, report, calls=calls)
+            return self._leaves.restore(value, data, changed, handled, report, calls=calls)
         return None
 
     def _channel(self, delta: Delta, event: JsonObject, name: str) -> _Channel:
@@ -344,9 +316,9 @@ class ReplyRestorer:
         """The channel is whole: note its tool call, and remember text that values were put into."""
         read, written = "".join(channel.read), "".join(channel.written)
         if channel.delta.kind in (Kind.ARGUMENTS, Kind.FREEFORM):
-            self.tool_calls.append(ToolCall(channel.delta.tool, read[:_MAX_CALL]))
+            self._leaves.note_call(channel.delta.tool, read)
         if read != written:
-            self._remember(read, written, arguments=channel.delta.kind is Kind.ARGUMENTS)
+            self._leaves.remember(read, written, arguments=channel.delta.kind is Kind.ARGUMENTS)
 
     def _close(self, key: Hashable) -> bytes:
         """End a channel; what it still held goes out as one more event of its kind."""
@@ -398,7 +370,7 @@ class ReplyRestorer:
                 self._note_whole_signatures(one)
         self.observed.complete = True
         try:
-            new = self._rewrite(value, body, {}, set(), self.report, calls=True)
+            new = self._leaves.restore(value, body, {}, set(), self.report, calls=True, whole=True)
         except UnknownPlaceholder:
             raise ReplyRefused(_unknown_message(self._exchange)) from None
         return body if new is None else new
@@ -411,193 +383,6 @@ class ReplyRestorer:
             signature, text = block.get("signature"), block.get("thinking", block.get("text"))
             if isinstance(signature, str) and isinstance(text, str):
                 self._memory.note_signed(signature, text)
-
-    def _rewrite(
-        self,
-        value: object,
-        data: bytes,
-        changed: Mapping[Path, str],
-        handled: set[Path],
-        report: Report,
-        *,
-        calls: bool,
-    ) -> bytes | None:
-        """`data` with `changed` leaves written and every other leaf restored by its place; None if nothing changed."""
-        try:
-            document = parse(data, self._format.reply, lenient=True)
-        except JsonInvalid:
-            return self._rewrite_doubtful(value, data, changed)
-        edits: list[Edit] = []
-        root: Path | None = None
-        inputs: list[str] = []
-        for leaf in document.leaves:
-            kind = leaf.place.kind
-            if leaf.kind is LeafKind.NUMBER:
-                continue
-            text = leaf.text
-            if kind is Kind.INPUT:
-                path = _path(leaf)
-                if root is None or path[: len(root)] != root:
-                    root = _input_root(self._format.reply, path)
-                    inputs = self._input(document, root, report, calls=calls)
-                new = inputs.pop() if inputs else text
-            elif leaf.kind is LeafKind.STRING and handled and (path := _path(leaf)) in handled:
-                new = changed.get(path, text)
-            else:
-                called = kind in (Kind.ARGUMENTS, Kind.FREEFORM) and leaf.kind is LeafKind.STRING
-                if calls and called:
-                    self.tool_calls.append(ToolCall(self._tool(document, _path(leaf)), text[:_MAX_CALL]))
-                if "LG_" not in text and not (called and "\\u004" in text):
-                    continue
-                if kind is Kind.SIGNED or _is_opaque(leaf):
-                    continue
-                new = self._restore_leaf(document, leaf, report)
-            if new != text:
-                edits.append(Edit(leaf.start, leaf.end, string_token(new)))
-        return splice(data, edits) if edits else None
-
-    def _rewrite_doubtful(self, value: object, data: bytes, changed: Mapping[Path, str]) -> bytes | None:
-        """`data` that repeats a key or is nested too deeply, read as most readers do: the last one counts.
-
-        Raises ReplyRefused for a whole reply with placeholders in it.
-        """
-        if not changed:
-            if self._framing is Framing.JSON and self._memory.vault.own_spans(data):
-                raise ReplyRefused("the reply holds placeholders and repeats a key or is nested too deeply")
-            return None
-        for path, new in changed.items():
-            holder = get_path(value, path[:-1])
-            holder[path[-1]] = new
-        try:
-            return json.dumps(value, separators=(",", ":")).encode("ascii")
-        except RecursionError:
-            raise ReplyRefused("an event of the reply is nested too deeply") from None
-
-    def _restore_leaf(self, document: Document, leaf: Leaf, report: Report) -> str:
-        vault, text, kind = self._memory.vault, leaf.text, leaf.place.kind
-        json_text = kind is Kind.ARGUMENTS and text.lstrip()[:1] in ("{", "[", '"')
-        if leaf.kind is LeafKind.STRING and kind in (Kind.ARGUMENTS, Kind.FREEFORM):
-            tool = self._tool(document, _path(leaf))
-            restore = restore_arguments_json if json_text else restore_freeform
-            new = restore(text, tool, vault, report)
-        else:
-            new = restore_prose(text, vault, report)
-        if new != text:
-            self._remember(text, new, arguments=json_text)
-        return new
-
-    def _tool(self, document: Document, path: Path) -> str:
-        """The tool whose call holds the leaf at `path`: the name beside it, or the one the stream began it with."""
-        holder = mapping(get_path(document.value, path[:-1]))
-        for name in (holder.get("name"), mapping(holder.get("function")).get("name"), holder.get("tool_name")):
-            if isinstance(name, str) and name:
-                return name
-        if self._format is responses.RESPONSES:
-            if isinstance(self._reader, responses.ResponsesStream) and (
-                tool := self._reader.tool_at(holder.get("output_index"))
-            ):
-                return tool
-            return responses.tool_of(holder)
-        return ""
-
-    def _input(self, document: Document, root: Path, report: Report, *, calls: bool) -> list[str]:
-        """The keys and strings of a whole call's arguments, restored, last one first."""
-        value = get_path(document.value, root)
-        tool = self._tool(document, root)
-        if calls:
-            self.tool_calls.append(ToolCall(tool, _json_text(value)[:_MAX_CALL]))
-        new: object
-        if isinstance(value, str):
-            json_text = value.lstrip()[:1] in ("{", "[")
-            new = (restore_arguments_json if json_text else restore_freeform)(value, tool, self._memory.vault, report)
-        else:
-            new = restore_arguments_object(value, tool, self._memory.vault, report)
-        before, after = _strings(value), _strings(new)
-        if len(before) != len(after):  # two names became one: what is not sure is left
-            return []
-        self._remember_all(before, after)
-        return after[::-1]
-
-    # restored text comes back in the next request
-
-    def _remember(self, read: str, written: str, *, arguments: bool) -> None:
-        if not arguments:
-            self._remember_text(read, written)
-            return
-        try:
-            before, after = _strings(orjson.loads(read)), _strings(orjson.loads(written))
-        except orjson.JSONDecodeError:
-            return
-        if len(before) == len(after):
-            self._remember_all(before, after)
-
-    def _remember_all(self, before: list[str], after: list[str]) -> None:
-        for one, other in zip(before, after, strict=True):
-            if one != other:
-                self._remember_text(one, other)
-
-    def _remember_text(self, before: str, after: str) -> None:
-        """Remember where a text was given values, so that the same text goes back upstream as it came."""
-        if before == after:
-            return
-        read, written = before.encode("utf-8", "surrogatepass"), after.encode("utf-8", "surrogatepass")
-        spans: list[Restored] = []
-        moved = 0  # bytes by which the written text is longer than the read one so far
-        for start, end in self._memory.vault.own_spans(read):
-            placeholder = read[start:end].decode("ascii")
-            known = self._memory.vault.resolve(placeholder)
-            value = known.value.encode("utf-8", "surrogatepass") if known is not None else b""
-            if value and written.startswith(value, start + moved):
-                spans.append(Restored(start + moved, start + moved + len(value), placeholder))
-                moved += len(value) - (end - start)
-        if spans and len(read) + moved == len(written):
-            self._memory.restored.put(self._memory.digest(b"restored", written), tuple(spans))
-
-
-def _path(leaf: Leaf) -> Path:
-    steps: list[str | int] = []
-    link = leaf.path
-    while link is not None:
-        steps.append(link.step)
-        link = link.parent
-    return tuple(reversed(steps))
-
-
-def _is_opaque(leaf: Leaf) -> bool:
-    grammar = leaf.place.grammar
-    return leaf.place.kind is Kind.OPAQUE and grammar is not None and grammar.fullmatch(leaf.text) is not None
-
-
-def _input_root(node: Node, path: Path) -> Path:
-    """Where the arguments begin that the leaf at `path` belongs to."""
-    for depth, step in enumerate(path):
-        node = node.item() if isinstance(step, int) else node.child(step)
-        if node.inherited.kind is Kind.INPUT:
-            return path[: depth + 1]
-    return path
-
-
-def _strings(value: object) -> list[str]:
-    """Every key and string of parsed JSON in document order."""
-    found: list[str] = []
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            found.append(one)
-        elif isinstance(one, list):
-            pending += reversed(one)
-        elif isinstance(one, dict):
-            for name, inner in reversed(one.items()):
-                pending += (inner, name)
-    return found
-
-
-def _json_text(value: object) -> str:
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    except RecursionError:
-        return ""
 
 
 def _unknown_message(exchange: str) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import orjson
 
+from localguard.wire.sse import encode
+
 HEADERS = (("Content-Type", "application/json"), ("x-should-retry", "false"), ("Cache-Control", "no-store"))
 
 
@@ -39,9 +41,7 @@ def render(shape: str, refusal: Refusal, exchange: str) -> bytes:
     message = refusal.message(exchange)
     code = f"localguard_{refusal.code}"
     if shape == "anthropic":
-        return orjson.dumps(
-            {"type": "error", "error": {"type": code, "message": message}, "request_id": exchange}
-        )
+        return orjson.dumps({"type": "error", "error": {"type": code, "message": message}, "request_id": exchange})
     if shape == "ollama":
         return orjson.dumps({"error": message})
     if shape == "gemini":
@@ -61,3 +61,25 @@ def render_unknown_response(previous: str) -> bytes:
             }
         }
     )
+
+
+def render_event(format: str, shape: str, code: str, message: str, response_id: str | None) -> bytes:
+    """Server-sent events that end a stream of wire format `format` with an error."""
+    error: dict[str, object]
+    if shape == "anthropic":
+        return encode(orjson.dumps({"type": "error", "error": {"type": code, "message": message}}), "error")
+    if format == "openai-responses":
+        error = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": 0}
+        # Codex reads no `error` event, the SDKs raise on it; both end their turn on this pair.
+        failed: dict[str, object] = {
+            "id": response_id,
+            "object": "response",
+            "status": "failed",
+            "error": {"code": code, "message": message},
+            "output": [],
+        }
+        event = {"type": "response.failed", "sequence_number": 1, "response": failed}
+        return encode(orjson.dumps(error), "error") + encode(orjson.dumps(event), "response.failed")
+    if shape == "gemini":
+        return encode(orjson.dumps({"error": {"code": 502, "message": message, "status": code.upper()}}))
+    return encode(orjson.dumps({"error": {"message": message, "type": code, "param": None, "code": code}}))
