@@ -19,4 +19,5 @@ async def test_nothing_acknowledged_is_lost_and_nothing_left_unrecorded_by_kill_
     assert result.kills == KILLS
     assert result.acknowledged >= 5 * KILLS
     assert result.unknown > 0
-    assert sorted(result.back)[len(result.back) // 4] < 2.0  # a quarter: other programs may want the processor too
+    if os.getloadavg()[0] <= 2 * (os.cpu_count() or 1):  # else other programs have the processors
+        assert sorted(result.back)[len(result.back) // 2] < 2.0

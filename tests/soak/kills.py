@@ -79,6 +79,8 @@ class Campaign:
         self._acknowledged: list[Acknowledged] = []
         self._number = 0
         self._killed_at: dict[str, float] = {}
+        self._enough = asyncio.Event()
+        self._wanted = 0
         self.result = Result()
 
     async def run(self, kills: int, *, shortest: float, longest: float) -> Result:
@@ -101,11 +103,12 @@ class Campaign:
         process = start_guard(self._home, self._port, self._provider_port)
         try:
             await self._until_it_answers(process, began)
+            self._enough.clear()
+            self._wanted = len(self._acknowledged) + _LEAST
             load = [asyncio.create_task(self._load(number)) for number in range(LOADERS)]
-            before = len(self._acknowledged)
             await asyncio.sleep(seconds)
-            while len(self._acknowledged) < before + _LEAST and time.monotonic() < began + _PATIENCE:
-                await asyncio.sleep(0.01)  # a busy machine: a kill before anything was done would show nothing
+            with suppress(TimeoutError):  # a kill before anything was answered would show nothing
+                await asyncio.wait_for(self._enough.wait(), _PATIENCE)
         finally:
             process.send_signal(signal.SIGKILL)
             killed = time.monotonic()
@@ -178,6 +181,8 @@ class Campaign:
             self.result.problems.append(f"{mark}: status {answer.status}: {answer.body[:200]!r}")
         else:
             self._acknowledged.append(Acknowledged(mark, answer.status, exchange, time.monotonic()))
+            if len(self._acknowledged) >= self._wanted:
+                self._enough.set()
 
     # the provider
 
