@@ -39,10 +39,10 @@ def head_texts(head: Head) -> list[HeadText]:
     texts.append((unquote(head.path), b""))
     for pair in head.query.split("&") if head.query else ():
         name, _, value = map(unquote_plus, pair.partition("="))
-        texts.append((name, b""))
+        texts += [(name, b""), (unquote(pair.partition("=")[0]), b"")]  # with `+` as a space, and as it stands
         if name.lower() != _CREDENTIAL_PARAMETER:
             texts.append((value, name_context(name, value)))
-            bare = unquote(pair.partition("=")[2])  # with `+` as it stands
+            bare = unquote(pair.partition("=")[2])
             texts.append((bare, name_context(name, bare)))
     for name, value in head.headers:
         texts += [(name, b""), (value, name_context(name, value))]
@@ -69,10 +69,11 @@ def redact_head(head: Head, clean: Callable[[str, str, bytes], str]) -> tuple[st
         name, equals, value = pair.partition("=")
         plain_name, plain_value = unquote_plus(name), unquote_plus(value)
         new_name = _recoded(name, clean(plain_name, "query", b""), plus=True)
+        new_name = _recoded(new_name, clean(unquote(new_name), "query", b""), plus=False)
         if plain_name.lower() != _CREDENTIAL_PARAMETER:
             context = name_context(plain_name, plain_value)
             value = _recoded(value, clean(plain_value, "query", context), plus=True)
-            bare = unquote(value)  # with `+` as it stands
+            bare = unquote(value)
             value = _recoded(value, clean(bare, "query", name_context(plain_name, bare)), plus=False)
         pairs.append(new_name + equals + value)
     headers = [

@@ -55,6 +55,10 @@ _INLINE_BYTES = 256 * 1024
 _MODEL_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,79}")
 _MAX_REPLY = 1024 * 1024 * 1024
 _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
+_REDIRECTS = (301, 302, 307, 308)
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+"""In which JSON's bytes mean what the guard reads in them."""
 _UNSCANNED_TYPES = ("multipart/", "application/x-www-form-urlencoded")
 
 
@@ -85,7 +89,7 @@ class Guard:
         self._control = control
         self._limits = limits
         self._memories = memories
-        self._ollama = OllamaModels(upstream)
+        self._ollama = OllamaModels(upstream, announce=recorder.model_check)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request: the main path."""
@@ -146,9 +150,13 @@ class Guard:
             body = await _off_loop(lambda: decode_body(raw, coding, self._limits.body_bytes), len(raw) if coding else 0)
         except (BodyError, CodingError) as error:
             raise Refused(refusals.of_body(error)) from None
-        kind = (joined(headers, "content-type") or "").partition(";")[0].strip().lower()
-        if body and kind.startswith(_UNSCANNED_TYPES):
-            raise Refused(refusals.of_content_type(kind))
+        declared = joined(headers, "content-type") or ""
+        kind = declared.partition(";")[0].strip().lower()
+        for unscanned in _UNSCANNED_TYPES if body else ():
+            if kind.startswith(unscanned):
+                raise Refused(refusals.of_content_type(unscanned.rstrip("/")))
+        if body and any(name.lower() not in _CHARSETS for name in _CHARSET.findall(declared)):
+            raise Refused(refusals.CHARSET)
         exchange.has_body = bool(body)
         return body
 
@@ -185,11 +193,8 @@ class Guard:
         endpoint = caller.endpoint
         endpoint_class = endpoint.endpoint_class
         if endpoint.kind == "ollama" and endpoint_class is EndpointClass.LOCAL and facts.model is not None:
-            plain = _MODEL_NAME.fullmatch(facts.model) is not None  # it is sent to Ollama before it is redacted
-            if (
-                not plain
-                or await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model) is not None
-            ):
+            asked = self._is_plain_model(exchange, facts.model)  # it is sent to Ollama before it is redacted
+            if not asked or await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model):
                 endpoint_class = EndpointClass.HOSTED
                 exchange.caller = caller = replace(caller, endpoint=replace(endpoint, endpoint_class=endpoint_class))
         work = Work(
@@ -214,6 +219,15 @@ class Guard:
             raise Refused(refusals.unattributed(endpoint))
         if facts.previous_response is not None and facts.previous_response not in exchange.memory.responses:
             raise Refused(refusals.UNSEEN_HISTORY)
+
+    def _is_plain_model(self, exchange: Exchange, model: str) -> bool:
+        """Whether a model's name is nothing but that."""
+        raw = model.encode("utf-8", "surrogatepass")
+        return (
+            _MODEL_NAME.fullmatch(model) is not None
+            and not exchange.memory.vault.sweep(raw)
+            and not self._scan_pool.scanner.by_rules(raw)
+        )
 
     # redact
 
@@ -342,7 +356,12 @@ class Guard:
         response = Reply(
             upstream_reply.status,
             upstream_reply.reason,
-            reply_headers(upstream_reply.raw_headers, exchange=exchange.id, rewritten=rewritten),
+            reply_headers(
+                upstream_reply.raw_headers,
+                exchange=exchange.id,
+                rewritten=rewritten,
+                elsewhere=exchange.has_body and upstream_reply.status in _REDIRECTS,
+            ),
         )
         decoder = StreamDecoder(coding_of(joined(given, "content-encoding")), _MAX_REPLY) if rewritten else None
         whole = framing in (Framing.JSON, Framing.UNDECIDED)
@@ -370,7 +389,7 @@ class Guard:
             await response.prepare(request)
         if rest:
             await response.write(rest)
-        if restorer.observed.response_id is not None:
+        if restorer.observed.response_id is not None and exchange.method == "POST":
             exchange.memory.responses.put(restorer.observed.response_id, True)  # its history passed through here
         await response.write_eof()
         return response

@@ -152,17 +152,23 @@ def upstream_headers(headers: Sequence[tuple[str, str]], *, body_length: int | N
 _COMPUTED = {"accept-encoding": "Accept-Encoding", "content-length": "Content-Length"}
 
 
-def reply_headers(raw_headers: Iterable[tuple[bytes, bytes]], *, exchange: str, rewritten: bool) -> Headers:
+def reply_headers(
+    raw_headers: Iterable[tuple[bytes, bytes]], *, exchange: str, rewritten: bool, elsewhere: bool = False
+) -> Headers:
     """Answer the headers of a provider's reply as the agent gets them.
 
     All of them verbatim, with duplicates, but for hop-by-hop fields, `X-LocalGuard-*` and, where the body is `rewritten`
     (decoded or restored), its `Content-Length` and `Content-Encoding`. `X-LocalGuard-Exchange` is added.
+    With `elsewhere` (a redirect of a request with a body) there is no `Location`: the agent's client would send the
+    body there, past the guard.
     Bytes that are not UTF-8 become U+FFFD.
     """
     pairs = [(name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in raw_headers]
     dropped = HOP_BY_HOP | named_by_connection(pairs)
     if rewritten:
         dropped |= {"content-length", "content-encoding"}
+    if elsewhere:
+        dropped |= {"location"}
     kept = [(n, v) for n, v in pairs if n.lower() not in dropped and not n.lower().startswith(OWN_PREFIX)]
     return (*kept, (EXCHANGE, exchange))
 

@@ -6,7 +6,7 @@ Source: Ollama's API reference, `POST /api/show` and cloud models (`remote_host`
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import orjson
 
@@ -25,8 +25,16 @@ class OllamaModels:
     It does not protect against an Ollama that lies about itself.
     """
 
-    def __init__(self, upstream: Upstream, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        announce: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        """`announce` is awaited with the endpoint's name before Ollama is asked; what it raises is passed on."""
         self._upstream = upstream
+        self._announce = announce
         self._clock = clock
         self._known: OrderedDict[tuple[str, str], tuple[float, str | None]] = OrderedDict()
         self._asking: dict[tuple[str, str], asyncio.Task[str | None]] = {}
@@ -34,7 +42,8 @@ class OllamaModels:
     async def leaves_machine(self, endpoint: str, base_url: str, model: str) -> str | None:
         """Say why work for `model` has to be taken as leaving this machine, or None where it is known to stay.
 
-        Never raises: what cannot be found out counts as leaving. The reason holds no value of the request.
+        Raises only what `announce` does: what cannot be found out counts as leaving. The reason holds no value of the
+        request.
         """
         if named_cloud(model):
             return "the model's name says that it runs in Ollama's cloud"
@@ -50,6 +59,8 @@ class OllamaModels:
         return await asyncio.shield(asking)
 
     async def _ask(self, endpoint: str, base_url: str, model: str) -> str | None:
+        if self._announce is not None:
+            await self._announce(endpoint)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 reason, seconds = await self._show(endpoint, base_url, model), _TRUSTED_SECONDS

@@ -33,9 +33,9 @@ class Recorder:
 
     async def intent(self, exchange: Exchange) -> None:
         """P1: return once the intent is durable. Raises Refused. Calls without content are counted instead."""
-        if not exchange.has_body and not exchange.admitted.query:
-            return
         assert exchange.redacted is not None
+        if not exchange.has_body and not exchange.admitted.query and not exchange.redacted.replaced:
+            return
         try:
             await asyncio.wrap_future(
                 self._store.append(
@@ -54,6 +54,15 @@ class Recorder:
         except (LogUnavailable, RecordInvalid) as error:
             raise Refused(refusals.of_log(error)) from None
         exchange.recorded = True
+
+    async def model_check(self, endpoint: str) -> None:
+        """P1: return once it is durable that Ollama is about to be asked where a model runs. Raises Refused."""
+        try:
+            await asyncio.wrap_future(
+                self._store.append("control", metadata={"event": "model-check", "detail": {"endpoint": endpoint}})
+            )
+        except (LogUnavailable, RecordInvalid) as error:
+            raise Refused(refusals.of_log(error)) from None
 
     async def refusal(self, exchange: Exchange, refusal: Refusal) -> None:
         """Record that nothing was sent, and why. A log that cannot be written does not keep the agent from being told."""

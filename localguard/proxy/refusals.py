@@ -83,6 +83,16 @@ def of_content_type(kind: str) -> Refusal:
     )
 
 
+CHARSET = Refusal(
+    400,
+    "charset",
+    "body-charset",
+    "The Content-Type names a character set other than UTF-8, in which the body may mean something else.",
+    "Send JSON in UTF-8.",
+    "agent",
+)
+
+
 def of_request(refused: RequestRefused) -> Refusal:
     """A request that could not be read or redacted."""
     return Refusal(refused.status, refused.code, refused.rule, refused.reason, refused.next_step, "redaction")

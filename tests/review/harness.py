@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -59,6 +60,12 @@ class Provider:
                 body = stream.read(int(length[1])) if length else b""
                 self.requests.append(head + body)
                 connection.sendall(self.answer(head))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         self._socket.close()

@@ -5,10 +5,15 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 
-from tests.review.harness import Guarded, Provider, chat, letters, password, token
+from localguard.audit.queries import Log
+from localguard.audit.schema import LogUnavailable
+from localguard.proxy.ollama_models import OllamaModels
+from localguard.proxy.upstream import Upstream
+from tests.review.harness import ANSWER, Guarded, Provider, chat, letters, password, token
 
 CHAT = "/openai/v1/chat/completions"
 MESSAGES = "/anthropic/v1/messages"
@@ -172,6 +177,87 @@ class TestOpaquePlaces:
         status, upstream = guard.post(path, body)
         assert status == 200
         assert upstream.endswith(body)
+
+
+class TestAddresses:
+    """A known value is found in path and query however they are spelled."""
+
+    @pytest.mark.parametrize("place", ["v1/x?q={}", "v1/x?{}", "v1/{}", "v1/{}/x", "v1/files;a={}"])
+    @pytest.mark.parametrize("safe", ["", "/", "+", "/+", "ABCabc"])
+    def test_a_key_with_plus_and_slash_is_replaced(self, guard: Guarded, place: str, safe: str) -> None:
+        value = f"{letters(9)}7+{letters(9)}/{letters(9)}+{letters(9)}"
+        guard.post(CHAT, chat(f"AWS_SECRET_ACCESS_KEY={value}"))
+        status, upstream = guard.get("/openai-compatible/" + place.format(quote(value, safe=safe)))
+        assert status == 200
+        assert value.encode() not in unquote_to_bytes(upstream)
+        assert b"LG_" in upstream
+
+    def test_a_clean_address_keeps_its_spelling(self, guard: Guarded) -> None:
+        target = "v1/a%2Fb/c+d/%7Ee;x=1?q=a+b%2Bc&&r=%20&s=a%2fb&t&u="
+        status, upstream = guard.get(f"/openai-compatible/{target}")
+        assert status == 200
+        assert upstream.startswith(f"GET /{target} ".encode())
+
+    def test_a_replaced_value_in_an_address_makes_the_call_one_to_be_recorded(self, guard: Guarded) -> None:
+        value = token()
+        _, headers, _ = guard.send("GET", f"/openai-compatible/v1/files/{value}")
+        with Log(guard.home / "state" / "audit.db") as log:
+            [intent] = [
+                one for one in log.tail(50) if one.exchange == headers["X-LocalGuard-Exchange"] and one.kind == "intent"
+            ]
+        assert intent.kind == "intent"
+
+
+class TestBeforeTheRequest:
+    """What the guard asks or answers on its own shows nothing either."""
+
+    def test_ollama_is_not_asked_about_a_model_whose_name_is_a_token(self, guard: Guarded) -> None:
+        value = "gl" + "pat-" + letters(20)
+        status, upstream = guard.post("/ollama/api/chat", {"model": value, "messages": []})
+        assert status == 200
+        assert value.encode() not in upstream
+
+    async def test_ollama_is_not_asked_before_that_is_recorded(self) -> None:
+        async def announce(endpoint: str) -> None:
+            raise LogUnavailable(endpoint)
+
+        with Provider() as provider:
+            models = OllamaModels(Upstream(), announce=announce)
+            with pytest.raises(LogUnavailable):
+                await models.leaves_machine("ollama", f"http://127.0.0.1:{provider.port}", "qwen3:4b")
+            assert provider.requests == []
+
+    @pytest.mark.parametrize("charset", ["utf-16", "utf-7", "iso-8859-1", '"UTF-16LE"'])
+    def test_a_body_in_another_character_set_is_refused(self, guard: Guarded, charset: str) -> None:
+        kind = {"Content-Type": f"application/json; x=y; charset={charset}"}
+        status, upstream = guard.post(CHAT, chat("hello"), kind)
+        assert status == 400
+        assert upstream == b""
+
+    @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii"])
+    def test_a_body_in_utf_8_passes(self, guard: Guarded, charset: str) -> None:
+        status, _ = guard.post(CHAT, chat("hello"), {"Content-Type": f"application/json; charset={charset}"})
+        assert status == 200
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_an_agent_is_not_told_where_to_send_its_body_past_the_guard(self, guard: Guarded, status: int) -> None:
+        moved = b"HTTP/1.1 %d Moved\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 0\r\n\r\n" % status
+        guard.provider.answer = lambda head: moved
+        try:
+            given, headers, _ = guard.send("POST", CHAT, json.dumps(chat("hello")).encode())
+            _, of_get, _ = guard.send("GET", "/openai/v1/files/f/content")
+        finally:
+            guard.provider.answer = lambda head: ANSWER
+        assert given == status
+        assert "Location" not in headers
+        assert of_get["Location"] == "http://elsewhere.invalid/"
+
+    def test_a_refusal_does_not_quote_the_kind_of_body(self, guard: Guarded) -> None:
+        value = token()
+        kind = {"Content-Type": f"multipart/{value}"}
+        status, _, body = guard.send("POST", CHAT, b"--x", kind)
+        assert status == 400
+        assert value.encode() not in body
 
 
 LAX = """
