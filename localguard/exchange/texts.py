@@ -29,6 +29,9 @@ _SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential", re.IGNORECASE)
 _MAX_KEYED = 4096
 """Characters. Longer values are files and prose: their key says nothing about them."""
 _ASSIGNS = re.compile(rb"[:=]")
+_KEY_TYPE = "kty"
+_PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi"})
+"""What makes an object a JSON web key, and its members that are private or symmetric (RFC 7518 section 6)."""
 _NAMING = word_set(
     "name key variable var env field header param parameter property setting option id "
     "parameterkey parametername optionname envname varname env_name var_name"
@@ -206,12 +209,15 @@ def _with_context(document: Document) -> Iterator[tuple[Leaf, bytes]]:
     """Each leaf with the name that says what it holds, where that makes it a secret, else empty.
 
     The name is its member's, that of a neighbour (`{"name": "DB_PASSWORD", "value": …}`), of the object that holds it
-    (`{"db_password": {"value": …}}`) or the flag before it (`["--password", …]`).
+    (`{"db_password": {"value": …}}`) or the flag before it (`["--password", …]`). A JSON web key's private members are
+    keys by the company they keep.
     """
     named: dict[int, str] = {}  # by the object's path, which its members share
     for leaf in document.leaves:
         if leaf.kind is LeafKind.STRING and leaf.key and len(leaf.text) <= 80 and leaf.key.lower() in _NAMING:
             named[id(leaf.parent)] = leaf.text
+        elif leaf.key == _KEY_TYPE:
+            named[id(leaf.parent)] = _KEY_TYPE
     before: Leaf | None = None
     for leaf in document.leaves:
         context = b""
@@ -229,6 +235,8 @@ def _context(leaf: Leaf, named: dict[int, str], before: Leaf | None) -> bytes:
     elif key is not None and key.lower() in _HOLDING:
         name = named.get(id(leaf.parent)) or _holder_name(leaf)
         key = name if name is not None and _NAME.fullmatch(name) else key
+    elif key in _PRIVATE_MEMBERS and named.get(id(leaf.parent)) == _KEY_TYPE:
+        key = "private_key"
     if key is None or not _SENSITIVE_KEY.search(key):
         return b""
     return key.encode()
