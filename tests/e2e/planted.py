@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from localguard.detect.samples import expand
 
 
@@ -55,3 +57,22 @@ def seen(values: Iterable[str], text: bytes) -> list[str]:
         for name, form in spellings(value).items()
         if form in text or (name in ("hex", "url", "form") and form.lower() in lowered)
     ]
+
+
+class Search:
+    """Finds any of many values, in every spelling, in one pass over a text."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        forms: dict[bytes, str] = {}
+        for value in dict.fromkeys(values):
+            for name, form in spellings(value).items():
+                forms.setdefault(form, f"{value[:3]}… ({len(value)} characters), {name}")
+                if name in ("url", "form", "hex"):
+                    forms.setdefault(form.lower(), f"{value[:3]}… ({len(value)} characters), {name}, lower case")
+        self._names = list(forms.values())
+        self._automaton = BytesAhoCorasick(list(forms))
+
+    def in_(self, text: bytes) -> list[str]:
+        """What stands in `text`, each once."""
+        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return sorted({self._names[index] for index, _, _ in found})
