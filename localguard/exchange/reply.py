@@ -110,7 +110,7 @@ class ReplyRestorer:
             self._framing = Framing.VERBATIM
         elif kind == "text/event-stream":
             self._framing = Framing.SSE
-        elif kind in ("application/x-ndjson", "application/jsonl", "application/x-jsonlines"):
+        elif kind in ("application/x-ndjson", "application/jsonl", "application/x-jsonl", "application/x-jsonlines"):
             self._framing = Framing.NDJSON
         elif kind.startswith(("image/", "audio/", "video/", "application/octet-stream", "application/zip")):
             self._framing = Framing.VERBATIM

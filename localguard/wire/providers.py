@@ -16,7 +16,7 @@ from localguard.wire.responses import RESPONSES
 
 _BY_PATH: tuple[tuple[re.Pattern[str], WireFormat], ...] = (
     (re.compile(r"/chat/completions$"), CHAT),
-    (re.compile(r"/responses(?:/compact|/input_tokens)?$"), RESPONSES),
+    (re.compile(r"/responses(?:/[\w-]+(?:/cancel|/input_items)?)?$"), RESPONSES),
     (re.compile(r"/messages(?:/count_tokens)?$"), MESSAGES),
     (re.compile(r"/api/(?:chat|generate|embed|embeddings|show|create|pull|push|copy|delete)$"), OLLAMA),
     (re.compile(r"models/[^/:]+:\w+$"), GEMINI),
