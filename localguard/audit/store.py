@@ -227,11 +227,10 @@ class Store:
         exchange = exchange and record.clean(exchange, "exchange", scrub)
         session = session and record.clean(session, "session", scrub)
         salts = os.urandom(3 * record.SALT_BYTES)
-        identified = record.plain_object(metadata, "metadata", scrub) | {"exchange": exchange, "session": session}
         sections = (
-            record.seal("metadata", identified, salts[:16]),
-            record.seal("findings", record.plain(findings, "findings", scrub), salts[16:32]),
-            record.seal("local", record.plain_object(local, "local", scrub), salts[32:]),
+            record.seal_scrubbed("metadata", metadata, salts[:16], scrub, {"exchange": exchange, "session": session}),
+            record.seal_scrubbed("findings", findings, salts[16:32], scrub),
+            record.seal_scrubbed("local", local, salts[32:], scrub),
         )
         future: Future[Receipt] = Future()
         future.set_running_or_notify_cancel()  # from here on it is written, whether or not the caller still waits

@@ -85,15 +85,12 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         handle: list[Guard] = []
         recorders: list[Recorder] = []
-        scrubbers: list[Scrubber] = []
+        scrubber = (
+            Scrubber()
+        )  # what is recorded before it is armed (outcomes that a former run left open) holds ids only
         server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
         server.bind()
-        store = Store.open(
-            home.audit_db,
-            clock=lambda: datetime.now(UTC),
-            # what is recorded while opening (outcomes that a former run left open) holds ids only
-            scrub=lambda text: scrubbers[0](text) if scrubbers else text,
-        )
+        store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
         stack.callback(store.close)
         keys = Keys(home, env=os.environ)
         pool = ScanPool(rules_dirs=[packaged_rules(), home.rules_dir])
@@ -117,7 +114,7 @@ async def serve(
             (control.token,),
             lambda why: _key_replaced(store, why),
         )
-        scrubbers.append(Scrubber(pool.scanner, memories.vaults))
+        scrubber.arm(pool.scanner, memories.vaults)
         recorder = Recorder(store, control)
         recorders.append(recorder)
         handle.append(
