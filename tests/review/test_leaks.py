@@ -41,6 +41,16 @@ STRUCTURES: dict[str, Callable[[str], object]] = {
     "flag and argument": lambda value: {"command": ["tool", "--verbose", "--password", value]},
     "assignment under a telling name": lambda value: {"user_prompt": f"password: {value}"},
 }
+SENTENCES = [
+    "log in as bob, password: {} please",
+    "my password is {}.",
+    "**Password:** {}",
+    "| password | {} |",
+    'const DB_PASSWORD: &str = "{}";',
+    'api_key: str = "{}"',
+    "ENV DB_PASSWORD {}",
+    "db:\n  password: |\n    {}\n",
+]
 
 
 class TestJsonStructure:
@@ -61,6 +71,27 @@ class TestJsonStructure:
         assert status == 200
         assert value.encode() not in upstream
         assert b"LG_" in upstream
+
+    @pytest.mark.parametrize("levels", range(1, 7))
+    @pytest.mark.parametrize("wrap", [json.dumps, lambda text: json.dumps({"a": text})], ids=["string", "object"])
+    @pytest.mark.parametrize("before", ["", "log: "], ids=["alone", "after other text"])
+    def test_a_password_in_json_in_json_is_replaced(
+        self, guard: Guarded, levels: int, wrap: Callable[[str], str], before: str
+    ) -> None:
+        value = password()
+        text = json.dumps({"db_password": value})
+        for _ in range(levels - 1):
+            text = wrap(text)
+        status, upstream = guard.post(CHAT, chat(before + text))
+        assert status == 200
+        assert value.encode() not in upstream
+
+    @pytest.mark.parametrize("sentence", SENTENCES)
+    def test_a_password_in_a_sentence_or_a_declaration_is_replaced(self, guard: Guarded, sentence: str) -> None:
+        value = password()
+        status, upstream = guard.post(CHAT, chat(sentence.format(value)))
+        assert status == 200
+        assert value.encode() not in upstream
 
     @pytest.mark.parametrize("name", ["password", "api_key", "db_password", "client_secret"])
     def test_a_member_beside_the_history_keeps_its_name(self, guard: Guarded, name: str) -> None:
