@@ -122,6 +122,8 @@ class WorkspaceMemory:
         self.clean: Bounded[str, bool] = Bounded(20_000)
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(10_000)
+        self.unchanged: Bounded[tuple[str, str, bytes], int] = Bounded(10_000)
+        """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self._digest = hashlib.sha256(secrets.token_bytes(64))

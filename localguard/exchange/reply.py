@@ -43,6 +43,8 @@ __all__ = ["Framing", "ReplyRefused", "ReplyRestorer", "ToolCall"]
 
 _MARKS = (b"LG", b"\\u004")
 """One of them stands wherever a placeholder begins, also where a JSON encoder escaped its letters."""
+_WORTH_A_LOOK = (b"LG", b"\\u004", b"tool", b"call", b"Call", b"action", b"operation")
+"""A whole reply without any of these holds neither a placeholder nor a tool call."""
 _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
@@ -369,6 +371,8 @@ class ReplyRestorer:
                 self._format.observe(one, self.observed)
                 self._note_whole_signatures(one)
         self.observed.complete = True
+        if not any(mark in body for mark in _WORTH_A_LOOK):
+            return body
         try:
             new = self._leaves.restore(value, body, {}, set(), self.report, calls=True, whole=True)
         except UnknownPlaceholder:

@@ -43,6 +43,7 @@ __all__ = ["Facts", "Head", "Redacted", "RequestReading", "RequestRefused"]
 _UNPLAIN = re.compile(rb"\\u00[0-7]")
 _SHORT = 64
 """Characters of texts that are remembered as clean by themselves; longer ones by digest."""
+_MAX_UNCHANGED = 512
 _MIN_SWEPT = 8
 """Bytes. No distinctive value is shorter (P4), so a shorter text holds none."""
 _SURE_IDENTITIES = frozenset({"IBAN", "US_SSN"})
@@ -478,14 +479,21 @@ class RequestReading:
 
     def _redact_head(self, actions: Actions) -> tuple[str, str, Sequence[tuple[str, str]], list[Replaced]]:
         replaced: list[Replaced] = []
+        unchanged = self._memory.unchanged
+        under = "".join(f"{name}={actions[name]};" for name in sorted(actions))
+        generation = self._memory.vault.generation
 
         def clean(text: str, where: str, context: bytes) -> str:
+            if unchanged.get((under, text, context)) == generation:
+                return text  # headers are the same on every turn
             raw = text.encode()
             findings = self._found(raw, context, text)
             if not findings and len(raw) < _MIN_SWEPT:
                 return text
             ordered = replacements(raw, findings, self._memory.vault, actions, TYPE_PRECEDENCE)
             if not ordered:
+                if len(text) <= _MAX_UNCHANGED:
+                    unchanged.put((under, text, context), generation)
                 return text
             parts: list[bytes] = []
             position = 0
