@@ -145,7 +145,7 @@ class RequestReading:
         """What of an opaque leaf is scanned too: names, short data, signed text that no reply of this process brought."""
         if opaque.signed:
             return "" if self._memory.has_signed(opaque.signature, opaque.leaf.text) else opaque.leaf.text
-        return opaque.leaf.text if is_identifier(opaque) else bare_token(opaque)
+        return opaque.leaf.text if is_identifier(opaque) else opaque.readable or bare_token(opaque)
 
     def _want(self, text: bytes, context: bytes, clean: str) -> None:
         """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`."""
@@ -230,7 +230,7 @@ class RequestReading:
                 continue
             for finding in self._found(watched.encode(), b"", watched):
                 whole = (finding.start, finding.end) == (0, len(watched.encode()))
-                if opaque.signed or is_identifier(opaque):
+                if opaque.signed or opaque.readable or is_identifier(opaque):
                     sure = finding.data_class is not DataClass.PII or (whole and finding.type in _SURE_IDENTITIES)
                 else:  # data looks random, which is what some detectors look for
                     sure = whole and not finding.rule.startswith(_ENGINES)
@@ -445,7 +445,8 @@ class RequestReading:
     def _check_opaque(self, piece: Piece, opaque: Opaque, actions: Actions) -> None:
         if opaque.signed and self._memory.has_signed(opaque.signature, opaque.leaf.text):
             return  # the provider wrote it through this process: it holds nothing that the provider does not know
-        for span in self._memory.vault.sweep(opaque.leaf.text.encode()):
+        texts = (opaque.leaf.text, opaque.readable) if opaque.readable else (opaque.leaf.text,)
+        for span in [span for text in texts for span in self._memory.vault.sweep(text.encode())]:
             if actions.get(span.data_class) != "allow":
                 raise _opaque_refusal(piece, signed=opaque.signed)
 

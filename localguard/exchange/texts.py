@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from localguard.detect.finding import Finding
 from localguard.detect.words import word_set
 from localguard.wire.json_edit import Document, JsonInvalid, Leaf, LeafKind, PathLink, lift_spans, parse, path_text
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, INSIDE, Kind, Node
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, INSIDE, SEALED, Kind, Node
 
 _STRUCTURAL = re.compile(r"[A-Za-z_][A-Za-z_-]{0,31}")
 MAX_NESTING = 6
@@ -116,6 +116,8 @@ class Opaque:
     leaf: Leaf
     signed: bool
     signature: str = ""
+    readable: str = ""
+    """The text that a sealed leaf spells in base64: nothing that a provider seals does, so it is looked at."""
 
 
 @dataclass(slots=True)
@@ -153,8 +155,8 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
         elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
             _note_attachment(found, leaf)
             readable = None if leaf.place.grammar is IDENTIFIER else _text_in_base64(leaf.text)
-            if readable is None:
-                found.opaque.append(Opaque(leaf, signed=False))
+            if readable is None or leaf.place.grammar is SEALED:
+                found.opaque.append(Opaque(leaf, signed=False, readable=readable[0].decode() if readable else ""))
             else:
                 text, encoded = readable
                 inner_container = Container(text, container, leaf.start, encoded)

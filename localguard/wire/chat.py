@@ -19,7 +19,7 @@ from localguard.wire.format import (
     position,
     scalars,
 )
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, SEALED, Kind, Row, at, compile_reply, compile_table
 
 CONTENT = [
     Row("image_url.url", Kind.OPAQUE, DATA_URL),
@@ -35,10 +35,10 @@ MESSAGE = [
     Row("tool_calls[].id", Kind.OPAQUE, IDENTIFIER),
     Row("tool_calls[].function.arguments", Kind.ARGUMENTS),
     Row("tool_calls[].custom.input", Kind.FREEFORM),
-    Row("tool_calls[].extra_content.google.thought_signature", Kind.OPAQUE, BASE64),
+    Row("tool_calls[].extra_content.google.thought_signature", Kind.OPAQUE, SEALED),
     Row("function_call.arguments", Kind.ARGUMENTS),
-    Row("reasoning_details[].data", Kind.OPAQUE, BASE64),
-    Row("reasoning_details[].signature", Kind.OPAQUE, BASE64),
+    Row("reasoning_details[].data", Kind.OPAQUE, SEALED),
+    Row("reasoning_details[].signature", Kind.OPAQUE, SEALED),
     Row("reasoning_details[].text", Kind.SIGNED, when={"signature": ...}),
 ]
 REQUEST = compile_table(at("messages[]", MESSAGE))

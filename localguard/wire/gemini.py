@@ -4,11 +4,11 @@ Source: Gemini API reference (read November 2026). Field names come in camelCase
 """
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping, objects, scalars
-from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
+from localguard.wire.table import BASE64, IDENTIFIER, SEALED, Kind, Row, at, compile_reply, compile_table
 
 PART = [
-    Row("thoughtSignature", Kind.OPAQUE, BASE64),
-    Row("thought_signature", Kind.OPAQUE, BASE64),
+    Row("thoughtSignature", Kind.OPAQUE, SEALED),
+    Row("thought_signature", Kind.OPAQUE, SEALED),
     Row("inlineData.data", Kind.OPAQUE, BASE64),
     Row("inline_data.data", Kind.OPAQUE, BASE64),
     Row("functionCall.id", Kind.OPAQUE, IDENTIFIER),

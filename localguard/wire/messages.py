@@ -7,16 +7,16 @@ bytes it went out with, so neither its text nor its signature is ever rewritten.
 from collections.abc import Hashable
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping
-from localguard.wire.table import BASE64, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
+from localguard.wire.table import BASE64, IDENTIFIER, SEALED, Kind, Row, at, compile_reply, compile_table
 
 BLOCK = [
     Row("id", Kind.OPAQUE, IDENTIFIER),
     Row("tool_use_id", Kind.OPAQUE, IDENTIFIER),
-    Row("signature", Kind.OPAQUE, BASE64),
+    Row("signature", Kind.OPAQUE, SEALED),
     Row("thinking", Kind.SIGNED, when={"type": "thinking", "signature": ...}),
-    Row("data", Kind.OPAQUE, BASE64, when={"type": "redacted_thinking"}),
-    Row("encrypted_content", Kind.OPAQUE, BASE64),
-    Row("encrypted_index", Kind.OPAQUE, BASE64),
+    Row("data", Kind.OPAQUE, SEALED, when={"type": "redacted_thinking"}),
+    Row("encrypted_content", Kind.OPAQUE, SEALED),
+    Row("encrypted_index", Kind.OPAQUE, SEALED),
     Row("source.data", Kind.OPAQUE, BASE64, when={"type": "base64"}),
     Row("source.file_id", Kind.OPAQUE, IDENTIFIER),
     Row("input", Kind.INPUT),
@@ -24,7 +24,7 @@ BLOCK = [
 BLOCKS = [
     *BLOCK,
     *at("content[]", [*BLOCK, *at("content[]", BLOCK)]),
-    Row("content.encrypted_content", Kind.OPAQUE, BASE64),
+    Row("content.encrypted_content", Kind.OPAQUE, SEALED),
 ]
 REQUEST = compile_table(
     [
@@ -41,7 +41,7 @@ REPLY = compile_reply(
         Row("message.id", Kind.OPAQUE, IDENTIFIER),
         *at("message.content[]", BLOCKS),
         *at("content_block", BLOCKS),
-        Row("delta.signature", Kind.OPAQUE, BASE64),
+        Row("delta.signature", Kind.OPAQUE, SEALED),
         Row("delta.thinking", Kind.SIGNED),
         # A reply's thinking comes back with its signature: as it went, whether or not this event carries it.
         Row("content[].thinking", Kind.SIGNED),

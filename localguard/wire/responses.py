@@ -7,7 +7,7 @@ Reasoning summaries are prose; `encrypted_content` and compaction items are opaq
 from collections.abc import Hashable, Mapping
 
 from localguard.wire.format import Delta, JsonObject, Observed, Reading, WireFormat, integer, mapping, position, scalars
-from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, Kind, Row, at, compile_reply, compile_table
+from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, SEALED, Kind, Row, at, compile_reply, compile_table
 
 PART = [
     Row("image_url", Kind.OPAQUE, DATA_URL),
@@ -19,7 +19,7 @@ ITEM = [
     Row("id", Kind.OPAQUE, IDENTIFIER),
     Row("call_id", Kind.OPAQUE, IDENTIFIER),
     Row("approval_request_id", Kind.OPAQUE, IDENTIFIER),
-    Row("encrypted_content", Kind.OPAQUE, BASE64),
+    Row("encrypted_content", Kind.OPAQUE, SEALED),
     Row("arguments", Kind.ARGUMENTS, when={"type": "function_call"}),
     Row("arguments", Kind.ARGUMENTS, when={"type": "mcp_call"}),
     Row("arguments", Kind.ARGUMENTS, when={"type": "mcp_approval_request"}),

@@ -32,6 +32,8 @@ class Kind(Enum):
 
 
 BASE64 = re.compile(rf"[A-Za-z0-9+/_-]{{{MIN_OPAQUE},}}={{0,2}}")
+SEALED = re.compile(rf"(?:[A-Za-z0-9+/_-]{{{MIN_OPAQUE},}})={{0,2}}")
+"""Base64 that a provider made and checks: signatures and encrypted content, as against media that an agent sends."""
 DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,[A-Za-z0-9+/_-]*={0,2}")
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:|/+=-]{0,511}")
 

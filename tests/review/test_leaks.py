@@ -141,6 +141,9 @@ NAMES: dict[str, tuple[str, Callable[[str], object]]] = {
 }
 
 
+SEALED = ("signature", "redacted thinking", "encrypted content")
+
+
 class TestOpaquePlaces:
     """A place whose bytes must travel exactly is no hiding place."""
 
@@ -161,7 +164,15 @@ class TestOpaquePlaces:
         assert status == 400
         assert upstream == b""
 
-    @pytest.mark.parametrize("place", OPAQUE)
+    @pytest.mark.parametrize("place", SEALED)
+    def test_a_text_in_base64_where_a_provider_seals_is_refused(self, guard: Guarded, place: str) -> None:
+        path, made = OPAQUE[place]
+        text = f"# réglages ~~~ ???\nDB_PASSWORD={password()}\n".encode()
+        status, upstream = guard.post(path, made(base64.b64encode(text).decode()))
+        assert status == 400
+        assert upstream == b""
+
+    @pytest.mark.parametrize("place", [place for place in OPAQUE if place not in SEALED])
     @pytest.mark.parametrize(
         "spell", [base64.b64encode, base64.urlsafe_b64encode, lambda raw: base64.b64encode(raw).rstrip(b"=")]
     )
