@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from localguard.audit.queries import Log, Record
 from localguard.config.home import Home
@@ -141,9 +141,13 @@ class Guard:
         )
         return done.stdout + done.stderr
 
+    def status(self) -> dict[str, Any]:
+        """What it says of itself."""
+        return ControlClient(Home(self.home), self.port, timeout=10).status()
+
     def counters(self) -> dict[str, int]:
-        """What it did since its start, as `status` shows it."""
-        counters: dict[str, int] = ControlClient(Home(self.home), self.port, timeout=10).status()["counters"]
+        """What it did since its start."""
+        counters: dict[str, int] = self.status()["counters"]
         return counters
 
     def records(self, kind: str | None = None) -> list[Record]:

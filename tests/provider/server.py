@@ -64,7 +64,8 @@ class Recorded:
 class Provider:
     """A running provider. `brain` decides what the model says; `requests` is what was asked; `reply_headers` go with all replies.
 
-    `slice` writes streams in pieces of that many bytes instead of one event at a time.
+    `slice` writes streams in pieces of that many bytes instead of one event at a time. In the middle of a stream the
+    first event of `pause` is set and the second waited for.
     """
 
     def __init__(self) -> None:
@@ -106,6 +107,7 @@ class Provider:
         self.brain: Brain = lambda asked: Turn(text=f"You said: {asked.user}")
         self.reply_headers: tuple[tuple[str, str], ...] = ()
         self.slice: int | None = None
+        self.pause: tuple[threading.Event, threading.Event] | None = None
         self.side_answer: Callable[[Recorded], Answer | None] = lambda recorded: None
 
     def _run(self) -> None:
@@ -194,7 +196,10 @@ class Provider:
             whole = b"".join(parts)
             parts = [whole[start : start + self.slice] for start in range(0, len(whole), self.slice)]
         with contextlib.suppress(ConnectionError):
-            for part in parts:
+            for number, part in enumerate(parts):
+                if number == 2 and self.pause is not None:
+                    self.pause[0].set()
+                    await asyncio.to_thread(self.pause[1].wait, 30)
                 await response.write(part)
                 await asyncio.sleep(0)
             if turn.cut is not None:
