@@ -1,6 +1,7 @@
 """What of a text is replaced, and by which placeholder: findings, known values, and what is a placeholder already."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -130,18 +131,37 @@ def apply(text: bytes, replaced: Sequence[Replacement]) -> bytes:
 def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions: Actions) -> list[_Piece]:
     """Return the unions of overlapping findings, without the own placeholders and the known values within them.
 
-    A known value keeps its placeholder, whatever a looser rule takes in around it (P5).
+    A known value keeps its placeholder, whatever a looser rule takes in around it, unless the whole has one already (P5).
     """
-    wanted = [finding for finding in findings if actions.get(finding.data_class) != "allow"]
+    wanted: list[tuple[int, int, FindingLike]] = []
+    for finding in findings:
+        start, end = _whole_characters(text, max(0, finding.start), min(len(text), finding.end))
+        if start < end and actions.get(finding.data_class) != "allow":
+            wanted.append((start, end, finding))
     if not wanted:
         return []
     own = vault.own_spans(text)
-    own = sorted([*own, *_standing_apart(text, wanted, vault)])
+    pieces = _merged(text, wanted, own)
+    apart = list(_standing_apart(text, [part[:2] for part in wanted], vault))
+    if not apart:
+        return pieces
+    starts = [piece.start for piece in pieces]
+    splitting: list[tuple[int, int]] = []
+    for span in apart:
+        at = bisect_right(starts, span[0]) - 1
+        piece = pieces[at] if at >= 0 else None
+        if piece is None or not vault.knows(text[piece.start : piece.end].decode("utf-8", "surrogatepass")):
+            splitting.append(span)
+    return _merged(text, wanted, sorted([*own, *splitting])) if splitting else pieces
+
+
+def _merged(
+    text: bytes, wanted: Sequence[tuple[int, int, FindingLike]], own: Sequence[tuple[int, int]]
+) -> list[_Piece]:
+    """Return the unions of overlapping findings without the spans `own`; all are in whole characters."""
     parts: list[tuple[int, int, FindingLike]] = []
-    for finding in wanted:
-        start, end = _whole_characters(text, max(0, finding.start), min(len(text), finding.end))
-        if start < end:
-            parts.extend((low, high, finding) for low, high in _outside(text, start, end, own))
+    for start, end, finding in wanted:
+        parts.extend((low, high, finding) for low, high in _outside(text, start, end, own))
     parts.sort(key=lambda part: (part[0], part[1]))
     pieces: list[_Piece] = []
     for start, end, finding in parts:
@@ -153,22 +173,25 @@ def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions:
     return pieces
 
 
-def _standing_apart(text: bytes, findings: Sequence[FindingLike], vault: Vault) -> Iterator[tuple[int, int]]:
-    """Yield the known values that a finding takes in with text set apart by a space, such as a comment behind them."""
-    ordered = sorted(findings, key=lambda one: one.start)
-    near: list[FindingLike] = []  # those that may reach over the span; the scanner's findings do not overlap
+def _standing_apart(text: bytes, found: Sequence[tuple[int, int]], vault: Vault) -> Iterator[tuple[int, int]]:
+    """Yield the known values that a finding takes in with text set apart by a space, such as a comment behind them.
+
+    `found` are the findings in whole characters.
+    """
+    ordered = sorted(found)
+    near: list[tuple[int, int]] = []  # those that may reach over the span; the scanner's findings do not overlap
     following = 0
     for span in vault.sweep(text):
-        while following < len(ordered) and ordered[following].start <= span.start:
+        while following < len(ordered) and ordered[following][0] <= span.start:
             near.append(ordered[following])
             following += 1
-        near = [one for one in near if one.end > span.start]
-        around = [one for one in near if span.end <= one.end]
+        near = [one for one in near if one[1] > span.start]
+        around = [one for one in near if span.end <= one[1]]
         if around and all(
-            (one.start == span.start or text[span.start - 1 : span.start].isspace())
-            and (one.end == span.end or text[span.end : span.end + 1].isspace())
-            and (one.start, one.end) != (span.start, span.end)
-            for one in around
+            (start == span.start or text[span.start - 1 : span.start].isspace())
+            and (end == span.end or text[span.end : span.end + 1].isspace())
+            and (start, end) != (span.start, span.end)
+            for start, end in around
         ):
             yield span.start, span.end
 

@@ -62,7 +62,7 @@ class Level:
                 open_prefixes.pop()
             if open_prefixes:
                 parent = open_prefixes[-1]
-                ends_well = ends_at_boundary(text, len(self.patterns[parent].text), len(text))
+                ends_well = ends_at_boundary(text, len(self.patterns[parent].text))
                 answer[index] = parent if ends_well else answer[parent]
             open_prefixes.append(index)
         return tuple(answer)
@@ -110,7 +110,7 @@ class Sweep:
 def occurrences(level: Level, text: bytes, low: int, high: int) -> Iterator[tuple[int, int, Pattern]]:
     """Yield (start, end, pattern) of each known value at token boundaries in `text[low:high]`; they may overlap.
 
-    The edges of the region count as boundaries. Linear in the text but for values that overlap each other, for which a
+    What stands beside the region counts for its edges: an own placeholder there is a token's end and no boundary. Linear in the text but for values that overlap each other, for which a
     budget of some eight passes is kept; beyond it a hit counts whatever stands beside it (too much is replaced, and comes
     back on restoring; nothing is missed that was hit).
     """
@@ -120,7 +120,7 @@ def occurrences(level: Level, text: bytes, low: int, high: int) -> Iterator[tupl
         reach = end
         at = start
         while True:
-            yield from _accepted(level, text, low, high, index, low + at, strict=budget > 0)
+            yield from _accepted(level, text, index, low + at, strict=budget > 0)
             following = _START.search(region, at + 1, reach)
             if following is None or budget <= 0:
                 break
@@ -134,14 +134,12 @@ def occurrences(level: Level, text: bytes, low: int, high: int) -> Iterator[tupl
             reach = max(reach, at + len(level.patterns[index].text))
 
 
-def _accepted(
-    level: Level, text: bytes, low: int, high: int, index: int, start: int, *, strict: bool
-) -> Iterator[tuple[int, int, Pattern]]:
-    if strict and not starts_at_boundary(text, start, low):
+def _accepted(level: Level, text: bytes, index: int, start: int, *, strict: bool) -> Iterator[tuple[int, int, Pattern]]:
+    if strict and not starts_at_boundary(text, start):
         return
     pattern = level.patterns[index]
     end = start + len(pattern.text)
-    if strict and not ends_at_boundary(text, end, high):
+    if strict and not ends_at_boundary(text, end):
         index = level.shorter[index]
         if index < 0:
             return
@@ -150,25 +148,25 @@ def _accepted(
     yield start, end, pattern
 
 
-def starts_at_boundary(text: bytes, start: int, low: int) -> bool:
+def starts_at_boundary(text: bytes, start: int) -> bool:
     """Say whether a token may begin at `start`: the character before it does not continue it.
 
     Beside `[A-Za-z0-9_]` only such a character continues (a value may touch Chinese text, a quote, a `-`), unless it is
     the end of an escape sequence; beside a letter of another script any letter or digit does.
     """
-    if start <= low:
+    if start == 0:
         return True
     edge, before = text[start], text[start - 1]
     if edge in _WORD:
-        return before not in _WORD or _ESCAPE.search(text, max(low, start - _ESCAPE_REACH), start) is not None
+        return before not in _WORD or _ESCAPE.search(text, max(0, start - _ESCAPE_REACH), start) is not None
     if edge < 0x80 or not text[start : start + 4].decode("utf-8", "ignore")[:1].isalnum():
         return True
-    return before not in _WORD and not (before >= 0x80 and _last(text[max(low, start - 4) : start]).isalnum())
+    return before not in _WORD and not (before >= 0x80 and _last(text[max(0, start - 4) : start]).isalnum())
 
 
-def ends_at_boundary(text: bytes, end: int, high: int) -> bool:
+def ends_at_boundary(text: bytes, end: int) -> bool:
     """Say whether a token may end at `end`: the character there does not continue it (see `starts_at_boundary`)."""
-    if end >= high or end == 0:
+    if end >= len(text) or end == 0:
         return True
     edge, after = text[end - 1], text[end]
     if edge in _WORD:

@@ -144,6 +144,11 @@ class Vault:
             self._entries.move_to_end(tag)
             return entry.known
 
+    def knows(self, value: str) -> bool:
+        """Say whether exactly `value` has a placeholder already."""
+        entry = self._entries.get(placeholders.value_tag(self._key, value))
+        return entry is not None and entry.known.value == value
+
     def is_own(self, placeholder: str) -> bool:
         """Say whether the check of `placeholder` verifies, whether or not its value is known."""
         entry = self._entries.get(placeholders.value_tag_of(placeholder))
@@ -175,8 +180,8 @@ class Vault:
     def sweep(self, text: bytes, without: Collection[str] = ()) -> list[Span]:
         """Return where distinctive known values stand in `text` at token boundaries, sorted, not overlapping.
 
-        Values of the data classes in `without` are not looked for. Own placeholders are not looked into, and count as
-        boundaries. Values that overlap each other become one span, whose value is the union and whose class the
+        Values of the data classes in `without` are not looked for. Own placeholders are not looked into, and are no
+        boundaries: what is left beside one was no token of its own when it was put in (P5). Values that overlap each other become one span, whose value is the union and whose class the
         strictest. Raises `TagCollision`.
         """
         with self._lock:

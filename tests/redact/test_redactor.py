@@ -224,3 +224,17 @@ def test_offsets_are_bytes_and_characters_stay_whole(vault: Vault) -> None:
 
 def test_findings_outside_the_text_do_not_matter(vault: Vault) -> None:
     assert redacted("short", [Found(9, 12), Found(3, 3), Found(4, 2)], vault) == "short"
+
+
+@pytest.mark.parametrize("text", ["00", "0é", "é0", "é\x800", "0_0 0"])
+def test_text_beside_a_placeholder_is_no_token_of_its_own(vault: Vault, text: str) -> None:
+    """P5: what was part of a longer token when it was first seen does not become one when it comes again."""
+    once = redacted(text, [Found(0, len(text[0].encode()))], vault)
+    assert redacted(once, [], vault) == once
+
+
+def test_a_finding_that_cuts_a_character_counts_as_the_whole_character_everywhere(vault: Vault) -> None:
+    text = "00\x80 00".encode()
+    cut = [Found(0, 3), Found(0, 6, distinctive=False)]
+    once = apply(text, replacements(text, cut, vault, REDACT))
+    assert apply(text, replacements(text, cut, vault, REDACT)) == once

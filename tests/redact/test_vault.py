@@ -167,12 +167,13 @@ class TestSweep:
         learn(vault, f"{b}.{c}")
         assert swept(vault, f"x {a}.{b}.{c} y") == [f"{a}.{b}.{c}"]
 
-    def test_own_placeholders_are_not_looked_into_and_are_boundaries(self, vault: Vault) -> None:
+    def test_own_placeholders_are_not_looked_into_and_are_tokens_like_others(self, vault: Vault) -> None:
         own = learn(vault, secret())
         inside = own.split("_")[-1]
         learn(vault, inside)
         assert swept(vault, own) == []
-        assert swept(vault, f"{own}{secret()}{own}") == [secret()]
+        assert swept(vault, f"{own}.{secret()}/{own}") == [secret()]
+        assert swept(vault, f"{own}{secret()}{own}") == []
 
     @pytest.mark.parametrize("value", ['a"b\\c' + "12345678", "line one1\nline two2\n", "schlüssel-öffner-9"])
     @pytest.mark.parametrize("ascii_only", [True, False])
