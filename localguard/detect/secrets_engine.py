@@ -155,7 +155,8 @@ class SecretsEngine:
         from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
 
         self._keyword_groups = dict(QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP)
-        classes: dict[str, Any] = {cls.__name__: cls for cls in get_mapping_from_secret_type_to_class().values()}
+        kinds: dict[str, Any] = get_mapping_from_secret_type_to_class()
+        classes = {kind.__name__: kind for kind in kinds.values()}
         for plugin in PLUGINS:
             built = classes[plugin.name]()
             name = f"detect-secrets/{plugin.rule}"
