@@ -44,7 +44,7 @@ class KeychainUnavailable(LocalguardError):
 
 
 class KeysDamaged(LocalguardError):
-    """`state/keys.json` or one of its entries cannot be read."""
+    """`state/keys.json` or one of its entries cannot be read, or it cannot be written."""
 
 
 class KeyUnknown(LocalguardError):
@@ -207,7 +207,7 @@ class Keys:
                 if kept == _b64(root):
                     backend = "keychain"
         if backend == "file":
-            write_private(self._root_file, root)
+            _write(self._root_file, root)
         else:
             self._root_file.unlink(missing_ok=True)
         self._write_document(_Document(backend, home_id, _check(root)))
@@ -259,7 +259,15 @@ class Keys:
             "check": document.check,
             "entries": document.entries,
         }
-        write_private(self._file, json.dumps(content, indent=1).encode())
+        _write(self._file, json.dumps(content, indent=1).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file of the guard's keys; after a failure (KeysDamaged) the old content is in place."""
+    try:
+        write_private(path, data)
+    except OSError as error:
+        raise KeysDamaged(f"{path} cannot be written ({error.strerror}).") from None
 
 
 _PLACES: Final[dict[str, str]] = {"keychain": "keychain", "file": "file state/master.key"}

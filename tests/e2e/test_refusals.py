@@ -194,3 +194,13 @@ def test_opencode_asks_once_when_the_log_cannot_be_written(faulty: Guard, provid
     )
     assert faulty.counters()["refused"] - before <= 2
     assert provider.content == []
+
+
+def test_a_guard_that_cannot_write_its_first_key_says_so(provider: Provider, tmp_path: Path) -> None:
+    with Guard(tmp_path / "home", policy(provider.port)) as fresh:
+        with full_disk(fresh):
+            status, text = refusal(WHOLE, "openai chat", Way.guarded(fresh.url, retries=2), "hello")
+        assert status == 503
+        assert_told(text, "keys", "cannot be written", "localguard doctor")
+        assert provider.content == []
+        assert WHOLE["openai chat"](Way.guarded(fresh.url), "hello again")
