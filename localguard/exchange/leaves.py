@@ -11,6 +11,7 @@ import orjson
 
 from localguard.errors import LocalguardError
 from localguard.exchange.memory import Restored, WorkspaceMemory
+from localguard.redact.quoting import restored_spellings
 from localguard.redact.restorer import (
     Report,
     restore_arguments_json,
@@ -186,11 +187,14 @@ class LeafRestorer:
         read, written = before.encode("utf-8", "surrogatepass"), after.encode("utf-8", "surrogatepass")
         spans: list[Restored] = []
         moved = 0  # bytes by which the written text is longer than the read one so far
-        for start, end in self._memory.vault.own_spans(read):
+        own = self._memory.vault.own_spans(read)
+        for index, (start, end) in enumerate(own):
             placeholder = read[start:end].decode("ascii")
             known = self._memory.vault.resolve(placeholder)
-            value = known.value.encode("utf-8", "surrogatepass") if known is not None else b""
-            if value and written.startswith(value, start + moved):
+            beside = read[end : own[index + 1][0] if index + 1 < len(own) else len(read)]
+            values = [one.encode("utf-8", "surrogatepass") for one in restored_spellings(known.value)] if known else []
+            value = next((one for one in values if one and written.startswith(one + beside, start + moved)), b"")
+            if value:
                 spans.append(Restored(start + moved, start + moved + len(value), placeholder))
                 moved += len(value) - (end - start)
         if spans and len(read) + moved == len(written):

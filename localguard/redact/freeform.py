@@ -2,10 +2,10 @@
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact import places
-from localguard.redact.arguments import judge_argument
+from localguard.redact.arguments import Judged, judge_argument, restore_judged
 from localguard.redact.places import Place
 from localguard.redact.report import Report
-from localguard.redact.turnback import count_near_misses, restore_text, turn_back
+from localguard.redact.turnback import count_near_misses, turn_back
 from localguard.redact.vault import Vault
 
 _MAX_JUDGED = 1024 * 1024
@@ -47,12 +47,11 @@ class FreeformRestorer:
         held = "".join(self._held)
         whole = "".join(self._before) + held
         if len(whole) > _MAX_JUDGED:
-            reason: str | None = "it is too long to judge"
+            judged = Judged("it is too long to judge", {})
         else:
-            reason = judge_argument(whole, self._tool, places.FREEFORM, self._vault)
-        return emitted + restore_text(
-            held, self._vault, lambda found: turn_back(found, self._vault, self._report, self._tool, withhold=reason)
-        )
+            judged = judge_argument(whole, self._tool, places.FREEFORM, self._vault)
+            judged = Judged(judged.reason, {held: tuple(judged.of(whole, self._vault))})  # before it there are none
+        return emitted + restore_judged(held, judged, self._vault, self._report, self._tool)
 
     def _advance(self, *, final: bool) -> str:
         data = self._pending

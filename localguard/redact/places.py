@@ -34,6 +34,10 @@ FREEFORM = "<input>"
 """The argument name under which the free-text input of a custom tool is judged."""
 
 
+FREEFORM_PLACE = Place.SHELL
+"""What such input is judged as."""
+
+
 class _Row(NamedTuple):
     tools: frozenset[str]
     arguments: frozenset[str]

@@ -6,6 +6,7 @@ reaching beyond this machine.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from localguard.errors import LocalguardError
@@ -60,6 +61,19 @@ class Redirect:
     target: Word
     body: str | None = None
     expands: bool = False
+    text: str | None = None  # the body as the command reads it
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A stretch of the text that means itself, and how it is quoted.
+
+    `word` (not at all), `single`, `double`, `body` (of a here-document that is expanded), `exact` (of another), `comment`.
+    """
+
+    start: int
+    end: int
+    kind: str
 
 
 @dataclass(slots=True)
@@ -79,11 +93,28 @@ class Command:
 
 def commands_of(text: str) -> list[Command]:
     """Return all simple commands in `text`, nested ones included; raises `NotParsable`."""
+    return read(text)[0]
+
+
+def read(text: str) -> tuple[list[Command], list[Spot]]:
+    """Return all simple commands in `text`, and how each stretch of it is quoted; raises `NotParsable`."""
     reader = _Reader(text, 0)
     reader.read_list(frozenset())
     if reader.position < len(text):
         raise NotParsable("a closing bracket or a reserved word without its opening")
-    return reader.found
+    return reader.found, reader.spots
+
+
+def _moved(spots: list[Spot], lines: list[tuple[int, int, int]]) -> Iterator[Spot]:
+    """Yield the parts of `spots` (sorted, not overlapping) on each of `lines` (start, end, by how much it is moved)."""
+    at = 0
+    for start, end, by in lines:
+        while at < len(spots) and spots[at].end <= start:
+            at += 1
+        index = at
+        while index < len(spots) and spots[index].start < end:
+            yield Spot(max(start, spots[index].start) + by, min(end, spots[index].end) + by, spots[index].kind)
+            index += 1
 
 
 class _Reader:
@@ -96,6 +127,7 @@ class _Reader:
         self.depth = depth
         self.position = 0
         self.found: list[Command] = []
+        self.spots: list[Spot] = []
         self.waiting: list[tuple[Redirect, str]] = []  # here-documents whose body begins at the next line
 
     def read_list(self, ends: frozenset[str]) -> str:
@@ -211,6 +243,7 @@ class _Reader:
             comment = _COMMENT.match(self.text, self.position)
             if comment is None:
                 return
+            self.spots.append(Spot(comment.start(), comment.end(), "comment"))
             self.position = comment.end()
 
     def _skip_lines(self) -> None:
@@ -236,7 +269,7 @@ class _Reader:
         target = self._read_word()
         redirect = Redirect(operator, target)
         if operator == "<<<":
-            redirect.body = target.text + "\n"
+            redirect.body = redirect.text = target.text + "\n"
         elif operator in ("<<", "<<-"):
             if target.computed:
                 raise NotParsable("the end of a here-document is computed")
@@ -252,6 +285,11 @@ class _Reader:
         waiting, self.waiting = self.waiting, []
         for redirect, end in waiting:
             lines: list[str] = []
+            begin = close = self.position
+            length = 0
+            kept: list[
+                tuple[int, int, int]
+            ] = []  # for each line, where it stands in the body and by how much further here
             while self.position < len(self.text):
                 stop = self.text.find("\n", self.position)
                 stop = len(self.text) if stop < 0 else stop
@@ -264,11 +302,17 @@ class _Reader:
                 if line.rstrip() == end + ")":  # `EOF)`: bash ends the body here, other shells do not
                     raise NotParsable("a here-document's end with a bracket beside it")
                 lines.append(line)
-            redirect.body = "".join(line + "\n" for line in lines)
-            if redirect.expands and ("$" in redirect.body or "`" in redirect.body):
-                inner = _Reader(redirect.body, self.depth + 1)
-                inner.read_text("")
-                self.found += inner.found
+                kept.append((length, length + len(line) + 1, stop - len(line) - length))
+                length += len(line) + 1
+                close = self.position
+            redirect.body = redirect.text = "".join(line + "\n" for line in lines)
+            if not redirect.expands:
+                self.spots.append(Spot(begin, close, "exact"))
+                continue
+            inner = _Reader(redirect.body, self.depth + 1)
+            redirect.text = inner.read_text("")
+            self.found += inner.found
+            self.spots += _moved(sorted(inner.spots, key=lambda spot: spot.start), kept)
 
     def _read_word(self) -> Word:
         word = Word("")
@@ -278,6 +322,7 @@ class _Reader:
             plain = _PLAIN.match(text, self.position)
             if plain is not None:
                 parts.append(plain.group())
+                self.spots.append(Spot(plain.start(), plain.end(), "word"))
                 word.pattern = word.pattern or any(character in plain.group() for character in "*?[{")
                 self.position = plain.end()
                 continue
@@ -292,6 +337,7 @@ class _Reader:
                 if end < 0:
                     raise NotParsable("a quote that is not closed")
                 parts.append(text[self.position + 1 : end])
+                self.spots.append(Spot(self.position + 1, end, "single"))
                 word.quoted = True
                 self.position = end + 1
             elif character == '"':
@@ -319,6 +365,7 @@ class _Reader:
             plain = (_QUOTED_PLAIN if end else _BODY_PLAIN).match(text, self.position)
             if plain is not None:
                 parts.append(plain.group())
+                self.spots.append(Spot(plain.start(), plain.end(), "double" if end else "body"))
                 self.position = plain.end()
             if self.position >= len(text):
                 if end:

@@ -14,11 +14,18 @@ _ACTIVE = re.compile(r"[^A-Za-z0-9_.,:/@%+=-]|://")
 
 
 def turn_back(
-    placeholder: str, vault: Vault, report: Report, where: str, *, withhold: str | None = None, in_file: bool = False
+    placeholder: str,
+    vault: Vault,
+    report: Report,
+    where: str,
+    *,
+    withhold: str | None = None,
+    in_file: bool = False,
+    every_class: bool = False,
 ) -> str | None:
     """Return the value of `placeholder`, an own one, or None where it stays; note either in `report`.
 
-    With a reason to `withhold`, class secret stays and other classes are restored. Raises `UnknownPlaceholder` if the
+    With a reason to `withhold`, class secret stays and other classes are restored, unless `every_class` stays. Raises `UnknownPlaceholder` if the
     value is not known and the text goes `in_file`.
     """
     known = vault.resolve(placeholder)
@@ -27,7 +34,7 @@ def turn_back(
         if in_file:
             raise UnknownPlaceholder(placeholder)
         return None
-    if withhold is not None and known.data_class == "secret":
+    if withhold is not None and (every_class or known.data_class == "secret"):
         report.withheld.append(Withheld(known.type, known.data_class, where, withhold))
         return None
     report.restored[known.type] += 1

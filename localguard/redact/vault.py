@@ -257,6 +257,8 @@ def spellings(value: str) -> tuple[bytes, tuple[bytes, ...], bytes | None]:
         twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
         for text in (once, twice):
             escaped[text.encode("utf-8", "surrogatepass")] = None
+    for text in shell_spellings(value):
+        escaped[text.encode("utf-8", "surrogatepass")] = None
     escaped.pop(plain, None)
     unescaped: bytes | None = None
     if "\\" in value:
@@ -265,6 +267,16 @@ def spellings(value: str) -> tuple[bytes, tuple[bytes, ...], bytes | None]:
         except ValueError:
             unescaped = None
     return plain, tuple(escaped), unescaped
+
+
+def shell_spellings(value: str) -> tuple[str, ...]:
+    """Return the spellings of `value`, other than itself, that stand for it between quotes or in a here-document of a shell."""
+    spelled = (
+        re.sub(r'[$`"\\]', r"\\\g<0>", value),
+        re.sub(r"[$`\\]", r"\\\g<0>", value),
+        value.replace("'", "'\\''"),
+    )
+    return tuple(dict.fromkeys(one for one in spelled if one != value))
 
 
 def core_of(text: bytes) -> bytes:
