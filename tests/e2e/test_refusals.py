@@ -61,7 +61,7 @@ def full_disk(guard: Guard) -> Iterator[None]:
 @contextmanager
 def dying_scanner(guard: Guard) -> Iterator[None]:
     """Whatever the scanner's workers are asked, they die over it."""
-    stop = threading.Event()
+    stop, held_one = threading.Event(), threading.Event()
 
     def kill() -> None:
         held: dict[int, float] = {}
@@ -71,6 +71,7 @@ def dying_scanner(guard: Guard) -> Iterator[None]:
                     if worker.pid not in held:
                         worker.suspend()
                         held[worker.pid] = time.monotonic() + 1.0
+                        held_one.set()
                     elif time.monotonic() > held[worker.pid]:
                         worker.send_signal(signal.SIGKILL)
                 except psutil.NoSuchProcess:
@@ -79,6 +80,7 @@ def dying_scanner(guard: Guard) -> Iterator[None]:
     thread = threading.Thread(target=kill)
     thread.start()
     try:
+        assert held_one.wait(20)
         yield
     finally:
         stop.set()
