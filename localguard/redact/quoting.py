@@ -5,7 +5,8 @@ same commands as before, with the values in place of the placeholders, nothing t
 """
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact.programs import names
@@ -39,14 +40,17 @@ def spell_text(text: str, vault: Vault) -> Spelled:
         commands, spots = read(text)
     except (NotParsable, RecursionError):
         return plain
+    spots = sorted(spots, key=lambda spot: spot.start)
     spelled: list[str | None] = []
     for (start, end), value in zip(found, values, strict=True):
         spelled.append(None if value is None else _spell(value, _place(spots, start, end), text, start, end))
-    for index, value in enumerate(values):
-        if value is not None and not _PLAIN.fullmatch(value):
-            own = text[found[index][0] : found[index][1]]
-            if any(_as_code(command, own, value, vault) for command in commands):
-                spelled[index] = None
+    as_code = {
+        own
+        for command in commands
+        for own in dict.fromkeys(_placeholders(command, vault))
+        if (value := _value(own, vault)) is not None and not _PLAIN.fullmatch(value) and _as_code(command, own, value)
+    }
+    spelled = [None if text[start:end] in as_code else one for (start, end), one in zip(found, spelled, strict=True)]
     written = written_text(text, spelled, vault)
     kept = [text[start:end] for (start, end), one in zip(found, spelled, strict=True) if one is None]
     try:
@@ -81,7 +85,7 @@ def spell_words(words: Sequence[str], vault: Vault) -> dict[str, Spelled]:
         spelled: list[str | None] = []
         for start, end in placeholders.find(word, vault.is_own):
             value = _value(word[start:end], vault)
-            unsure = value is None or (not _PLAIN.fullmatch(value) and _as_code(command, word[start:end], value, vault))
+            unsure = value is None or (not _PLAIN.fullmatch(value) and _as_code(command, word[start:end], value))
             spelled.append(None if unsure else value)
         answer[word] = tuple(spelled)
     return answer
@@ -109,7 +113,8 @@ def _value(placeholder: str, vault: Vault) -> str | None:
 
 
 def _place(spots: Sequence[Spot], start: int, end: int) -> str:
-    return next((spot.kind for spot in spots if spot.start <= start and end <= spot.end), "")
+    at = bisect_right(spots, start, key=lambda spot: spot.start) - 1
+    return spots[at].kind if at >= 0 and end <= spots[at].end else ""
 
 
 def _spell(value: str, kind: str, text: str, start: int, end: int) -> str | None:
@@ -130,12 +135,18 @@ def _spell(value: str, kind: str, text: str, start: int, end: int) -> str | None
     return value if _PLAIN.fullmatch(value) else None
 
 
-def _as_code(command: Command, own: str, value: str, vault: Vault) -> bool:
-    """Say whether `command` reads a text that holds the placeholder `own` as code in which `value` may mean something."""
+def _placeholders(command: Command, vault: Vault) -> Iterator[str]:
+    """Yield the own placeholders in what `command` is given: its words, its here-documents, what it reads and writes."""
     texts = [word.text for word in command.words]
-    inputs = [text for redirect in command.redirects for text in (redirect.body, redirect.target.text) if text]
-    if not any(own in text for text in texts + inputs):
-        return False
+    texts += [text for redirect in command.redirects for text in (redirect.body, redirect.target.text) if text]
+    for text in texts:
+        for start, end in placeholders.find(text, vault.is_own):
+            yield text[start:end]
+
+
+def _as_code(command: Command, own: str, value: str) -> bool:
+    """Say whether `command`, which is given `own`, reads it as code in which `value` may mean something."""
+    texts = [word.text for word in command.words]
     for at, text in enumerate(texts):
         name = text.rpartition("/")[2]
         if name == "printf" and at + 1 < len(texts):

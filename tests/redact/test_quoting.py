@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localguard.redact.quoting import restored_spellings
+from localguard.redact.quoting import restored_spellings, spell_text
 from localguard.redact.report import Report
 from localguard.redact.restorer import restore_arguments_json, restore_arguments_object
 from localguard.redact.vault import Vault
@@ -96,3 +96,11 @@ def test_words_of_an_array_are_exact_and_the_script_of_a_shell_is_quoted() -> No
 @given(VALUES)
 def test_every_spelling_begins_with_the_exact_one(value: str) -> None:
     assert restored_spellings(value)[0] == value
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("unit", ['echo "{}" ;\n', "{} ", 'echo "$(echo {})"\n', "cat <<E\n{}\nE\n"])
+def test_many_placeholders_take_linear_time(unit: str) -> None:
+    vault = Vault(KEY)
+    own = vault.placeholder_for("a$b", "PASSWORD", data_class="secret", distinctive=True)
+    spell_text("echo " + unit.replace("{}", own) * 1500, vault)
