@@ -59,9 +59,9 @@ INTENT_LOCAL: IntentLocal = {
     "repository": "github.com/acme/payments",
     "branch": "incident/42",
     "commit": "0123456789abcdef0123456789abcdef01234567",
-    "root": "/work/payments",
+    "root": "/src/payments",
     "path": "/openai/v1/responses",
-    "peer": {"pid": 4242, "exe": "/usr/bin/node", "name": "codex", "cwd": "/work/payments"},
+    "peer": {"pid": 4242, "exe": "/usr/bin/node", "name": "codex", "cwd": "/src/payments"},
     "rules": [{"id": "builtin-hosted", "file": "policy.toml", "line": 12}],
     "instructions": [{"name": "AGENTS.md", "digest": "5f" * 16, "matches_disk": False}],
 }

@@ -86,7 +86,7 @@ def test_enumerations_and_tuples_become_plain() -> None:
 
 
 def test_a_path_that_is_no_utf_8_is_recorded_with_escapes() -> None:
-    assert plain(b"/work/caf\xe9".decode("utf-8", "surrogateescape"), "local.root") == "/work/caf\\udce9"
+    assert plain(b"/src/caf\xe9".decode("utf-8", "surrogateescape"), "local.root") == "/src/caf\\udce9"
 
 
 def test_section_and_leaf_hashes_are_those_of_the_contract() -> None:

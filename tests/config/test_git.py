@@ -43,7 +43,7 @@ def test_every_spelling_of_a_remote_gives_the_same_name(url: str) -> None:
         ("/srv/git/x.git", None),
         ("../x", None),
         ("file:///srv/git/x.git", None),
-        ("C:/work/x", None),
+        ("C:/src/x", None),
         ("C:\\work\\x", None),
         ("", None),
         ("https://", None),
