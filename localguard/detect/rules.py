@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import re2
 
+from localguard.detect.dictionary import dictionary_entry
 from localguard.detect.finding import DataClass
 from localguard.detect.validators import VALIDATORS, Validator
 from localguard.detect.words import word_set
@@ -79,10 +80,14 @@ def parse_pack(data: Mapping[str, Any], file: str) -> list[Rule]:
     definitions = dict(data.get("define", {}))
     for name, piece in definitions.items():
         definitions[name] = _expand(str(piece), definitions, file, f"define.{name}")
-    unknown = set(data) - {"define", "rules"}
+    unknown = set(data) - {"define", "rules", "dictionaries"}
     if unknown:
-        raise RuleInvalid(f"{file}: unknown table {sorted(unknown)[0]!r}; a rule file holds [define] and [[rules]]")
+        raise RuleInvalid(
+            f"{file}: unknown table {sorted(unknown)[0]!r}; a rule file holds [define], [[rules]] and [[dictionaries]]"
+        )
     rules = [_parse_rule(entry, definitions, file) for entry in data.get("rules", [])]
+    for entry in data.get("dictionaries", []):
+        rules.append(_parse_rule(_dictionary(entry, file), {}, file))
     _refuse_duplicates(rules, file)
     return rules
 
@@ -94,6 +99,13 @@ def merge_packs(packs: Iterable[Sequence[Rule]]) -> list[Rule]:
         for rule in pack:
             merged[rule.id] = rule
     return [rule for rule in merged.values() if rule.enabled]
+
+
+def _dictionary(entry: Mapping[str, Any], file: str) -> dict[str, Any]:
+    def wrong(field: str, problem: str) -> RuleInvalid:
+        return RuleInvalid(f"{file}: dictionary {entry.get('id', '')!r}: {field} {problem}")
+
+    return dictionary_entry(entry, wrong)
 
 
 def _refuse_duplicates(rules: Sequence[Rule], file: str) -> None:
