@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import localguard
-from localguard.cli import agent, audit, demo, doctor, endpoint, key, policy, scan, serve, status, workspace
+from localguard.cli import agent, audit, demo, doctor, endpoint, key, policy, rules, scan, serve, status, workspace
 from localguard.cli.exit_codes import ExitCode, exit_code_for
 from localguard.errors import LocalguardError
 
@@ -45,6 +45,7 @@ demo.register(app)
 status.register(app)
 doctor.register(app)
 scan.register(app)
+rules.register(app)
 audit.register(app)
 endpoint.register(app)
 key.register(app)

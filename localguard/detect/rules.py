@@ -1,6 +1,6 @@
 """Rules as data: what a rule file may say, and what a broken one is told.
 
-Pure: takes parsed TOML. Reading the files is floor 3's work (`localguard.proxy.scan_pool.read_rules`).
+Pure: takes parsed TOML. Reading the files is floor 3's work (`localguard.config.rule_files`).
 """
 
 import re

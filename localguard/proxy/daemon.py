@@ -33,7 +33,7 @@ from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
 from localguard.proxy.recorder import Recorder
-from localguard.proxy.scan_pool import ScanPool, packaged_rules
+from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
 from localguard.proxy.upstream import Upstream
@@ -93,7 +93,7 @@ async def serve(
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
         stack.callback(store.close)
         keys = Keys(home, env=os.environ)
-        pool = ScanPool(rules_dirs=[packaged_rules(), home.rules_dir])
+        pool = ScanPool(rules_dirs=[home.rules_dir])
         await pool.start()
         stack.push_async_callback(pool.close)
         upstream = Upstream(own_ports=[server.port])

@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -24,10 +23,10 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Final
 
+from localguard.config.rule_files import read_rules
 from localguard.detect.finding import Finding, Window
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
-from localguard.detect.rules import Rule, RuleInvalid, merge_packs, parse_pack
 from localguard.detect.scanner import Scanner
 from localguard.detect.secrets_engine import SecretsEngine
 from localguard.errors import LocalguardError
@@ -48,29 +47,6 @@ class ScanTimeout(LocalguardError):
 
 class ScannerFailed(LocalguardError):
     """A scanner worker died or could not start. It is replaced; the text counts as not scanned."""
-
-
-def packaged_rules() -> Path:
-    """The directory of the rules that come with localguard: in the wheel, else in the repository."""
-    packaged = Path(__file__).parent.parent / "_rules"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent.parent / "rules"
-
-
-def read_rules(directories: Iterable[Path]) -> list[Rule]:
-    """The enabled rules of all `*.toml` files of the packaged rules, then of `directories`, in order of name.
-
-    A later file redefines a rule by its id. A directory that does not exist holds no rules. `RuleInvalid` names the
-    file that cannot be read or understood.
-    """
-    packs = []
-    for directory in dict.fromkeys(path.resolve() for path in (packaged_rules(), *directories)):
-        for path in sorted(directory.glob("*.toml")):
-            try:
-                data = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise RuleInvalid(f"{path.name}: cannot be read as TOML: {error}") from None
-            packs.append(parse_pack(data, path.name))
-    return merge_packs(packs)
 
 
 def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:

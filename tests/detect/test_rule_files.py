@@ -5,11 +5,11 @@ import tomllib
 
 import pytest
 
+from localguard.config.rule_files import packaged_rules
 from localguard.detect.rules import Rule, parse_pack
 from localguard.detect.samples import Sample, expand
 from localguard.detect.scanner import Scanner
 from localguard.detect.types import TYPE_PRECEDENCE
-from localguard.proxy.scan_pool import packaged_rules
 
 RULES = [
     rule

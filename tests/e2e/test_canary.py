@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from localguard.proxy.scan_pool import read_rules
+from localguard.config.rule_files import read_rules
 from tests.e2e.bodies import CHAT, PLACES
 from tests.e2e.guard import Guard, policy
 from tests.e2e.planted import Search, made

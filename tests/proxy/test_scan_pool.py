@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from localguard.config.rule_files import read_rules
 from localguard.detect.finding import Window
 from localguard.detect.rules import RuleInvalid
 from localguard.detect.samples import expand
 from localguard.proxy import scan_pool
-from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout, read_rules
+from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
 
 LINUX = sys.platform == "linux"
 
@@ -202,6 +203,7 @@ def test_rules_are_read_in_order_and_a_later_file_redefines(tmp_path: Path) -> N
 
 _DAEMON = """
 import asyncio, socket, sys
+from localguard.config.rule_files import read_rules
 from localguard.proxy.scan_pool import ScanPool
 async def main():
     listener = socket.create_server(("127.0.0.1", 0))
