@@ -106,9 +106,11 @@ def _endpoints(home: "Home", workspace: str | None) -> "Sequence[Endpoint]":
 
 def _check_task(task: str | None) -> None:
     if task is not None and not (
-        task[:1].isalnum() and all(c.isalnum() or c in "._:-" for c in task) and task.isascii()
+        task[:1].isalnum() and all(c.isalnum() or c in "._:-" for c in task) and task.isascii() and len(task) <= 64
     ):
-        raise WrongUse("A task category holds letters, digits and . _ : - only, and starts with a letter or digit.")
+        raise WrongUse(
+            "A task category holds letters, digits and . _ : - only, and starts with a letter or digit; 64 at most."
+        )
 
 
 class _Token:

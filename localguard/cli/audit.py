@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,16 @@ from localguard.cli.output import print_json, print_printable, printable
 
 _FOLLOW_SECONDS = 0.5
 _ExchangeArgument = Annotated[str, typer.Argument(help="Exchange id, from the reply's X-LocalGuard-Exchange header.")]
+
+
+class Kind(StrEnum):
+    """The kinds of records (design section 8)."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    REFUSAL = "refusal"
+    CONTROL = "control"
+    CHECKPOINT = "checkpoint"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,9 +64,7 @@ def _records(exchange: str, home: Any) -> Any:
 def tail(
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=100_000, help="How many records.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records until interrupted.")] = False,
-    kind: Annotated[
-        str | None, typer.Option("--kind", help="Only intent, outcome, refusal, control or checkpoint.")
-    ] = None,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only records of this kind.")] = None,
     home: HomeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:

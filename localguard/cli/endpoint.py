@@ -69,7 +69,7 @@ def add(
     """
     from localguard.config.endpoints import add_endpoint
 
-    file = located(home, policy).policy_file
+    file = located(home, policy, new_policy=True).policy_file
     endpoint = add_endpoint(
         file,
         name=name,

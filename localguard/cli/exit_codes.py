@@ -32,9 +32,11 @@ class NotReachable(LocalguardError):
 EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
     {
         "WrongUse": ExitCode.WRONG_USE,
+        "EndpointInvalid": ExitCode.WRONG_USE,
         "EndpointTaken": ExitCode.WRONG_USE,
         "EndpointMissing": ExitCode.WRONG_USE,
         "KeyUnknown": ExitCode.WRONG_USE,
+        "SettingInvalid": ExitCode.WRONG_USE,
         "NotReachable": ExitCode.UNREACHABLE,
         "GuardNotReachable": ExitCode.UNREACHABLE,
         "GuardNotOurs": ExitCode.UNREACHABLE,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from localguard.cli.exit_codes import WrongUse
+
 if TYPE_CHECKING:
     from localguard.config.home import Home
 
@@ -28,8 +30,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 YesOption = Annotated[bool, typer.Option("--yes", help="Answer yes to the question that the command would ask.")]
 
 
-def located(home: Path | None, policy: Path | None = None) -> "Home":
-    """Return the home that the options and the environment name; touches no disk."""
+def located(home: Path | None, policy: Path | None = None, *, new_policy: bool = False) -> "Home":
+    """Return the home that the options and the environment name.
+
+    Raises WrongUse for a policy file that is named and not there, unless it may be a `new_policy`: the built-in policy
+    in its place would allow what its author forbids.
+    """
     from localguard.config.home import Home
 
+    if policy is not None and not new_policy and not policy.exists():
+        raise WrongUse(f"The policy file {policy} does not exist.")
     return Home.locate(os.environ, home, policy)

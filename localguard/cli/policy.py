@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from localguard.cli.exit_codes import ExitCode
+from localguard.cli.exit_codes import ExitCode, WrongUse
 from localguard.cli.options import HomeOption, JsonOption, PolicyOption, located
 from localguard.cli.output import print_json, print_printable, printable
 
@@ -39,11 +39,9 @@ def check(
 
     name = LayerName.REPOSITORY if file is not None and file.name == ".localguard.toml" else LayerName.USER
     path = file or located(home).policy_file
+    if file is not None and not file.exists():
+        raise WrongUse(f"The policy file {file} does not exist.")
     try:
-        if file is not None and not file.exists():
-            from localguard.config.policy_files import PolicyProblem
-
-            raise PolicyInvalid([PolicyProblem(str(file), 1, "", "The file does not exist.")])
         layer = load_policy(path, name)
     except PolicyInvalid as error:
         if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localguard.config.builtin import builtin_endpoints
 from localguard.config.home import exclusively, write_private
-from localguard.config.policy_problems import nearest
+from localguard.config.policy_problems import PolicyInvalid, nearest
 from localguard.errors import LocalguardError
 from localguard.policy.model import Endpoint, Layer, LayerName
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 class EndpointTaken(LocalguardError):
     """The policy file defines an endpoint of this name already."""
+
+
+class EndpointInvalid(PolicyInvalid):
+    """The endpoint that was asked for would make the policy file invalid; nothing was written."""
 
 
 class EndpointMissing(LocalguardError):
@@ -44,7 +48,8 @@ def add_endpoint(
     """Write an `[[endpoints]]` table at the end of the file's endpoints and return the endpoint as the guard will see it.
 
     The file is made (mode 0600) if it is missing, and replaced atomically; nothing is written unless the result is a valid
-    policy. A built-in name redefines the built-in endpoint. Raises EndpointTaken (unless `replace`), PolicyInvalid, OSError.
+    policy. A built-in name redefines the built-in endpoint. Raises EndpointTaken (unless `replace`),
+    EndpointInvalid, PolicyInvalid (the file as it is), OSError.
     """
     fields: dict[str, Any] = {
         "name": name,
@@ -69,7 +74,10 @@ def add_endpoint(
         if existing is not None:
             _remove(document, existing)
         _append(document, {key: value for key, value in fields.items() if value is not None})
-        layer = _write(policy_file, document)
+        try:
+            layer = _write(policy_file, document)
+        except PolicyInvalid as error:
+            raise EndpointInvalid(error.problems) from None
     return next(endpoint for endpoint in layer.endpoints if endpoint.name == name)
 
 

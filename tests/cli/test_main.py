@@ -33,6 +33,14 @@ def test_the_command_line_loads_nothing_heavy_before_a_command_runs(heavy: str) 
         (["bogus"], ExitCode.WRONG_USE),
         (["serve", "--port", "0"], ExitCode.WRONG_USE),
         (["scan", "no-such-file"], ExitCode.WRONG_USE),
+        (["endpoint", "add", "work", "--kind", "bogus"], ExitCode.WRONG_USE),
+        (["endpoint", "add", "work", "--kind", "openai", "--class", "bogus"], ExitCode.WRONG_USE),
+        (["endpoint", "add", "work", "--kind", "openai", "--base-url", "bogus"], ExitCode.WRONG_USE),
+        (["endpoint", "list", "--policy", "no-such-file"], ExitCode.WRONG_USE),
+        (["serve", "--policy", "no-such-file"], ExitCode.WRONG_USE),
+        (["policy", "check", "no-such-file"], ExitCode.WRONG_USE),
+        (["audit", "tail", "--kind", "bogus"], ExitCode.WRONG_USE),
+        (["run", "--task", "t" * 65, "--", "true"], ExitCode.WRONG_USE),
         (["endpoint", "remove", "nothing"], ExitCode.WRONG_USE),
         (["key", "remove", "nothing"], ExitCode.WRONG_USE),
         (["workspace", "token", "--workspace", "nothing"], ExitCode.WRONG_USE),
@@ -43,6 +51,19 @@ def test_the_command_line_loads_nothing_heavy_before_a_command_runs(heavy: str) 
 )
 def test_exit_codes_are_those_of_the_contract(home: Home, work: Path, arguments: list[str], code: ExitCode) -> None:
     assert process(*arguments, cwd=work).returncode == code
+
+
+def test_a_setting_of_the_environment_that_cannot_be_right_is_wrong_use(
+    home: Home, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALGUARD_BODY_LIMIT_MB", "bogus")
+    assert process("serve", cwd=work).returncode == ExitCode.WRONG_USE
+
+
+def test_an_endpoint_for_a_policy_file_with_mistakes_is_refused_not_wrong_use(home: Home, work: Path) -> None:
+    home.root.mkdir(parents=True)
+    home.policy_file.write_text("version = 1\nbogus = 1\n")
+    assert process("endpoint", "add", "work", "--kind", "openai", cwd=work).returncode == ExitCode.FOUND
 
 
 class _Deeper(GuardNotReachable):
@@ -65,7 +86,7 @@ def test_an_error_has_the_exit_code_of_its_nearest_named_class(error: Localguard
 
 
 def test_every_error_in_the_exit_code_table_exists() -> None:
-    for module in ("config.endpoints", "config.keys"):
+    for module in ("config.endpoints", "config.keys", "proxy.daemon"):
         importlib.import_module(f"localguard.{module}")
 
     def names(error: type[Exception]) -> set[str]:

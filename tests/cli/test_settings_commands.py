@@ -31,7 +31,7 @@ def test_endpoints_with_a_fixed_address_are_there_from_the_start(localguard: Run
 
 def test_an_endpoint_that_is_no_policy_is_not_written(localguard: RunLocally, home: Home) -> None:
     code, _, err = localguard("endpoint", "add", "x", "--kind", "opena", "--base-url", "https://example.com")
-    assert code == 1
+    assert code == 2
     assert 'Did you mean "openai"' in err
     assert not home.policy_file.exists()
 
@@ -79,8 +79,8 @@ def test_policy_check_shows_every_problem_with_file_and_line(localguard: RunLoca
     assert [problem["line"] for problem in shown["problems"]] == [4, 7, 9]
 
 
-def test_policy_check_of_a_file_that_is_not_there_is_no_success(localguard: RunLocally) -> None:
-    assert localguard("policy", "check", "missing.toml")[0] == 1
+def test_policy_check_of_a_file_that_is_not_there_is_wrong_use(localguard: RunLocally) -> None:
+    assert localguard("policy", "check", "missing.toml")[0] == 2
 
 
 def test_policy_check_says_what_a_repository_file_cannot_loosen(localguard: RunLocally, work: Path) -> None:
