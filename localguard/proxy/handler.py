@@ -5,6 +5,7 @@ refusal in the error shape of the wire format that the agent spoke; everything a
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from localguard.policy.model import EndpointClass, Obligation, Work
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.connection import BodyError, Limits, Reply, cut, head_of, read_body
+from localguard.proxy.connection import BodyError, Limits, Reply, cut, head_of, places, read_body
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
 from localguard.proxy.headers import EXCHANGE, joined, reply_headers, split_credentials, upstream_headers
@@ -49,6 +50,7 @@ from localguard.wire.refusal import HEADERS, Refusal, render_unknown_response
 from localguard.wire.sse import StreamTooLong
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 _INLINE_BYTES = 256 * 1024
 """Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
@@ -101,15 +103,14 @@ class Guard:
         try:
             exchange = await self._locate(request, admitted, policy, exchange_id)
         except AdmissionRefused as refused:
-            endpoint = policy.endpoints.get(admitted.endpoint)
-            shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
-            agent, _ = agent_of(request.headers.get("User-Agent"), None)
-            refusal = refusals.for_agent(refusals.of_admission(refused), agent)
-            return refusals.response(shape, refusal, exchange_id)
+            return _unlocated(request, admitted, policy, refusals.of_admission(refused), exchange_id)
         except (KeychainUnavailable, KeysDamaged, TokensDamaged) as error:
-            shape = error_shape(admitted.endpoint, admitted.path)
-            agent, _ = agent_of(request.headers.get("User-Agent"), None)
-            return refusals.response(shape, refusals.for_agent(refusals.of_keys(error), agent), exchange_id)
+            return _unlocated(request, admitted, policy, refusals.of_keys(error), exchange_id)
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception as error:
+            log.error("a request could not be located: %s", places(error))
+            return _unlocated(request, admitted, policy, refusals.INTERNAL, exchange_id)
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
@@ -119,6 +120,11 @@ class Guard:
             await self._recorder.intent(exchange)
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
+        except ConnectionError:
+            raise  # the client has gone
+        except Exception as error:
+            log.error("a request failed: %s", places(error))
+            return await self._refuse(exchange, refusals.INTERNAL)
         return await self._exchange_with_upstream(request, exchange, redacted, headers)
 
     # locate
@@ -319,6 +325,12 @@ class Guard:
         except (asyncio.CancelledError, ConnectionError):
             state, origin, error = "cancelled", "agent", None
             raise
+        except Exception as failure:
+            log.error("a reply failed: %s", places(failure))
+            if request.writer.output_size > 0:
+                cut(request)
+                raise ConnectionError("the reply could not be finished") from None
+            return self._failed(exchange, refusals.INTERNAL)
         finally:
             self._recorder.outcome(exchange, state, origin, error)
 
@@ -393,6 +405,16 @@ class Guard:
             exchange.memory.responses.put(restorer.observed.response_id, True)  # its history passed through here
         await response.write_eof()
         return response
+
+
+def _unlocated(
+    request: web.BaseRequest, admitted: Admitted, policy: PolicyState, refusal: Refusal, exchange_id: str
+) -> web.Response:
+    """A refusal of a request of which nothing but its head is known."""
+    endpoint = policy.endpoints.get(admitted.endpoint)
+    shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
+    agent, _ = agent_of(request.headers.get("User-Agent"), None)
+    return refusals.response(shape, refusals.for_agent(refusal, agent), exchange_id)
 
 
 async def _off_loop(step: Callable[[], T], size: int) -> T:

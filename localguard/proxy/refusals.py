@@ -30,21 +30,26 @@ class Refused(LocalguardError):
 
 
 _STATUSES: Final[Mapping[str, Mapping[int, int]]] = {
-    "codex": {402: 400, 403: 400, 404: 400, 502: 400, 503: 400},
-    "opencode": {502: 400, 503: 400},
+    "codex": {402: 400, 403: 400, 404: 400, 500: 400, 502: 400, 503: 400},
+    "opencode": {500: 400, 502: 400, 503: 400},
 }
 """Agents that send a refused request again, and the status on which they send it once and show its text.
 
 Measured in November 2026: Codex 0.169 repeats 402, 403 and 404 five times and 502 and 503 29 times, opencode 1.18 repeats
-503 without end; both take 400 as final. The official SDKs repeat none, given `x-should-retry: false`.
+503 without end; both take 400 as final, and 500 is to them what 502 is. The official SDKs repeat none, given `x-should-retry: false`.
 """
+
+
+def status_for(agent: str | None, status: int) -> int:
+    """The status on which `agent` (a name of `config.agents`) sends a refused request once, instead of `status`."""
+    return _STATUSES.get(agent or "", {}).get(status, status)
 
 
 def for_agent(refusal: Refusal, agent: str | None) -> Refusal:
     """The refusal with the status that suits `agent` (a name of `config.agents`), or as it is. Failures of the network stay."""
     if refusal.origin == "network":
         return refusal
-    status = _STATUSES.get(agent or "", {}).get(refusal.status, refusal.status)
+    status = status_for(agent, refusal.status)
     return refusal if status == refusal.status else replace(refusal, status=status)
 
 
@@ -121,6 +126,15 @@ def of_keys(error: LocalguardError) -> Refusal:
     """A key that the guard needs is not to be had."""
     return Refusal(503, "key_unavailable", "keys", f"{error}", "See `localguard doctor` and `localguard key list`.")
 
+
+INTERNAL = Refusal(
+    500,
+    "internal",
+    "fails-closed",
+    "The guard failed on this request in a way that nobody foresaw.",
+    "Send it again once; if it stays so, report what the guard's log says at this time.",
+)
+"""A fault of the guard's own; where it happened is in its log, without a value."""
 
 TAG_COLLISION = Refusal(
     400,

@@ -199,7 +199,10 @@ class _Worker:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
 
     async def examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
-        """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone."""
+        """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone.
+
+        A process that died since its last answer is replaced first: nobody's text was in it.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, budget)
 
     def kill(self) -> None:
@@ -226,6 +229,9 @@ class _Worker:
             self._bury()
 
     def _ask(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
+        if self.alive and not self._process.is_alive():
+            self._bury()
+            self._start()
         connection = self._connection
         if not self.alive or connection is None:
             raise ScannerFailed("the scanner process is not running")

@@ -11,6 +11,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
+from localguard.config.agents import agent_of
 from localguard.errors import LocalguardError
 from localguard.proxy.admission import AdmissionRefused
 from localguard.proxy.connection import (
@@ -25,6 +26,7 @@ from localguard.proxy.connection import (
     refusal,
 )
 from localguard.proxy.headers import HeaderNotText
+from localguard.proxy.refusals import status_for
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +148,8 @@ class GuardServer:
         if request.writer.output_size > 0:
             cut(request)
             raise ConnectionError("part of a reply has been sent already")
+        agent, _ = agent_of(request.headers.get("User-Agent"), None)
+        answer.set_status(status_for(agent, answer.status))
         return answer
 
 

@@ -125,12 +125,26 @@ async def test_a_deadline_also_ends_the_sending_of_many_windows_to_a_worker_that
 
 async def test_a_crash_fails_its_scan_and_the_next_has_a_new_worker(pool: ScanPool) -> None:
     await pool.scan([planted()])
+    os.kill(pid_of(pool), signal.SIGSTOP)
+    dying = asyncio.create_task(pool.scan([planted()]))
+    await asyncio.sleep(0.3)
     os.kill(pid_of(pool), signal.SIGKILL)
     with pytest.raises(ScannerFailed):
-        await pool.scan([planted()])
+        await dying
     begin = time.perf_counter()
     assert (await pool.scan([planted()]))[0]
     assert not LINUX or time.perf_counter() - begin < 2.0  # forked from a server that has the engines loaded
+
+
+async def test_a_worker_that_died_while_idle_costs_the_next_scan_nothing(pool: ScanPool) -> None:
+    assert (await pool.scan([planted()]))[0]
+    worker = pool._workers[0]._process
+    for _ in range(2):
+        worker.kill()
+        worker.join()
+        assert (await pool.scan([planted()]))[0]
+        assert pool._workers[0]._process is not worker
+        worker = pool._workers[0]._process
 
 
 async def test_a_caller_that_goes_away_leaves_the_worker_usable(pool: ScanPool) -> None:
