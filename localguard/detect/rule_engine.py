@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from localguard.detect.candidate import Candidate, shannon_entropy
 from localguard.detect.finding import Finding, Window
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.prefilter import Gate
 from localguard.detect.rules import Rule, compile_pattern
-from localguard.detect.validators import Candidate, shannon_entropy
 from localguard.detect.words import is_distinctive
 
 CONTEXT_BYTES = 256  # of the text before and after a match that validators see

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import re2
 
+from localguard.detect.candidate import Validator
 from localguard.detect.dictionary import dictionary_entry
 from localguard.detect.finding import DataClass
-from localguard.detect.validators import VALIDATORS, Validator
+from localguard.detect.validators import VALIDATORS
 from localguard.detect.words import word_set
 from localguard.errors import LocalguardError
 
@@ -24,6 +25,15 @@ RE2_OPTIONS.max_mem = 32 << 20
 _TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,27}")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
 _DEFINED: Final = re.compile(r"@([a-z_]+)@")
+# Pieces that every rule file may use. `@to@` is what leads from the name of an issuer to its credential on the same
+# line: the rest of an identifier and a sign of assignment, or some words with one for a credential among them.
+_SHARED: Final = {
+    "uuid": r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+    "to": (
+        r"""(?:[\w.-]{0,40}\\{0,2}["'\])]{0,3}[ \t]{0,4}(?:=>|:=|[=:,(>])[ \t]{0,4}\\{0,2}["'`(]{0,2}|"""
+        r"""[^\n]{0,60}?(?i:key|token|secret|pass|pwd|auth|api|cred|bearer|login|\bpat\b)[^\n]{0,40}?[\s"'`=:,(>])"""
+    ),
+}
 _FIELDS: Final = word_set(
     "id type class description keywords gate pattern group key_group entropy validators context allow not_before not_after "
     "reach distinctive enabled source date match no_match"
@@ -75,9 +85,10 @@ def compile_pattern(source: bytes) -> Any:
 def parse_pack(data: Mapping[str, Any], file: str) -> list[Rule]:
     """The rules of one parsed TOML rule file, disabled ones included.
 
-    `[define]` holds pieces of patterns, used as `@name@`. `RuleInvalid` names the file, the rule and the field.
+    `[define]` holds pieces of patterns, used as `@name@`; `@uuid@` and `@to@` are there for every file. `RuleInvalid`
+    names the file, the rule and the field.
     """
-    definitions = dict(data.get("define", {}))
+    definitions = {**_SHARED, **data.get("define", {})}
     for name, piece in definitions.items():
         definitions[name] = _expand(str(piece), definitions, file, f"define.{name}")
     unknown = set(data) - {"define", "rules", "dictionaries"}

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from localguard.detect.candidate import Candidate
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.keynames import literal_value, secret_key_type
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.rules import compile_pattern
-from localguard.detect.validators import Candidate, jwt, mixed, random_looking, userinfo_password
+from localguard.detect.tokens import jwt, mixed, random_looking
+from localguard.detect.validators import userinfo_password
 from localguard.detect.words import is_distinctive
 
 _Check = Callable[[Candidate], bool]

@@ -3,45 +3,26 @@
 A validator takes a `Candidate` and answers whether it is a finding. All are pure and bounded by the value's length.
 """
 
-import base64
-import binascii
 import hashlib
 import ipaddress
-import json
-import math
 import re
-import zlib
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
+from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.keynames import literal_value
+from localguard.detect.tokens import (
+    basic_credentials,
+    checked_token,
+    credential_name,
+    generated,
+    gitlab_token,
+    jwt,
+    mixed,
+    pem_body,
+    random_looking,
+)
 from localguard.detect.words import PLACEHOLDER_VALUES, is_common, word_set, words_of
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A match before it is believed: the value, the key it was assigned to (or ""), and its line around it.
-
-    `before` and `after` are at most 256 characters of the text on either side, on any line.
-    """
-
-    value: str
-    key: str
-    before: str
-    after: str
-
-
-Validator = Callable[[Candidate], bool]
-
-
-def shannon_entropy(value: str) -> float:
-    """Bits per character of `value`; 0.0 for the empty string."""
-    if not value:
-        return 0.0
-    length = len(value)
-    return -sum(count / length * math.log2(count / length) for count in Counter(value).values())
 
 
 def luhn(digits: str) -> bool:
@@ -160,51 +141,6 @@ def us_ssn(candidate: Candidate) -> bool:
     return digits not in ("078051120", "219099999", "123456789", "111111111") and len(set(digits)) > 2
 
 
-def _json_object(segment: str) -> dict[str, object] | None:
-    try:
-        value = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def jwt(candidate: Candidate) -> bool:
-    """A JSON web token: its first segment decodes to a JSON object that names an algorithm or a type (RFC 7515)."""
-    header = _json_object(candidate.value.split(".", 1)[0])
-    return header is not None and bool({"alg", "typ", "enc", "kid"} & header.keys())
-
-
-_BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
-def github_checksum(token: str) -> bool:
-    """Whether the last six characters of a GitHub token are the base62 CRC32 of the characters before them.
-
-    Source: GitHub blog, "Behind GitHub's new authentication token formats", 2021-04-05.
-    """
-    body, check = token.split("_", 1)[-1][:-6], token[-6:]
-    number, digits = zlib.crc32(body.encode()), ""
-    while number:
-        number, rest = divmod(number, 62)
-        digits = _BASE62[rest] + digits
-    return digits.rjust(6, "0") == check
-
-
-_BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{16,}")
-# What may stand between the lines of a key that was pasted from somewhere: line numbers, diff marks, quotes, `\n`.
-_KEY_NOISE: Final = re.compile(r"\\[nrt]|[\s\"'+|>→,;:.\\-]|(?m:^[ \t]*\d{1,6}(?=\s*[|→:\t ]))")
-
-
-def pem_body(candidate: Candidate) -> bool:
-    """A private-key block with a body: mostly base64 between its marks, not two constants of a program that parses PEM."""
-    if len(candidate.value) > 32768:
-        return False
-    body = re.sub(r"-{4,5} ?(?:BEGIN|END)[A-Z0-9 ]{0,60}-{4,5}", "", candidate.value)
-    body = re.sub(r"(?m)^[^\n]{0,16}?[A-Za-z][A-Za-z0-9-]{2,24}: [^\n]*$", "", body)
-    encoded = sum(len(run) for run in _BASE64_RUN.findall(body))
-    return encoded >= 40 and encoded >= 0.6 * len(_KEY_NOISE.sub("", body)) and len(set(body)) > 12
-
-
 _NO_MAIL_DOMAIN: Final = re.compile(
     r"(?:^|\.)(?:example\.(?:com|org|net|edu|invalid)|example|test|invalid|localhost|local|localdomain|internal|lan|"
     r"users\.noreply\.github\.com|noreply\.github\.com|domain\.(?:com|tld)|yourdomain\.com|company\.com|acme\.(?:com|org)|"
@@ -305,34 +241,6 @@ def bech32(candidate: Candidate) -> bool:
     return checksum in (1, 0x2BC830A3)
 
 
-def mixed(candidate: Candidate) -> bool:
-    """Letters and digits, at least 8 different characters, no run of one character: what generators of secrets emit."""
-    value = candidate.value
-    if len(set(value)) < min(8, len(value) // 2 + 1) or re.search(r"(.)\1{5}", value):
-        return False
-    return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
-
-
-def random_looking(candidate: Candidate) -> bool:
-    """Not made of repeated characters or a counting sequence: `xxxxxxxx` and `0123456789` after an issuer's prefix."""
-    value = candidate.value
-    tail = re.sub(r"^[A-Za-z0-9]{1,12}[-_.]", "", value)
-    if len(set(tail)) < min(6, len(tail)) or re.search(
-        r"(?i)(.)\1{7}|x{6}|example|placeholder|your[-_]?(?:key|token|api)", tail
-    ):
-        return False
-    return not re.search(r"(?i)(?:0?123456789a|abcdefghijkl|1234567890[a-z])", tail)
-
-
-def basic_credentials(candidate: Candidate) -> bool:
-    """The base64 of `user:password` (RFC 7617), both printable."""
-    try:
-        decoded = base64.b64decode(candidate.value + "=" * (-len(candidate.value) % 4), validate=True).decode()
-    except (ValueError, binascii.Error):
-        return False
-    return ":" in decoded and decoded.isprintable() and len(decoded) > 3
-
-
 _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 
 
@@ -398,8 +306,12 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "basic_credentials": basic_credentials,
     "bech32": bech32,
     "card_number": card_number,
+    "checked_token": checked_token,
     "cookie": cookie,
+    "credential_name": credential_name,
     "email": email,
+    "generated": generated,
+    "gitlab_token": gitlab_token,
     "iban": iban,
     "jwt": jwt,
     "literal": literal,
