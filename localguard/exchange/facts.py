@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from localguard.exchange.history import Held
 from localguard.exchange.split import Piece
 from localguard.wire.format import mapping
 
@@ -28,7 +29,8 @@ class Facts:
 
     model: str | None
     stream: bool | None
-    previous_response: str | None
+    held: tuple[Held, ...]
+    """History held by the provider that the request builds on."""
     types: frozenset[str]
     tools: tuple[str, ...]
     attachments: frozenset[str]

@@ -96,6 +96,8 @@ class Item:
     instructions: tuple[tuple[str, str], ...]
     held: frozenset[str]
     """Classes of what was found at places that cannot be rewritten."""
+    references: tuple[str, ...]
+    """Ids of items held by the provider that it names."""
     outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)
     sent: bool = False
 
@@ -121,7 +123,8 @@ class WorkspaceMemory:
         self.items: Bounded[bytes, Item] = Bounded(24 * 1024 * 1024)
         self.clean: Bounded[str, bool] = Bounded(20_000)
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
-        self.responses: Bounded[str, bool] = Bounded(10_000)
+        self.responses: Bounded[str, bool] = Bounded(50_000)
+        """Ids of responses, their items, conversations and the like that replies of this process named."""
         self.unchanged: Bounded[tuple[str, str, bytes], int] = Bounded(10_000)
         """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import orjson
 
+from localguard.exchange.history import ids_of_reply
 from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.redact.restorer import (
@@ -33,6 +34,7 @@ from localguard.wire.format import (
     objects,
     position,
 )
+from localguard.wire.generic import GENERIC
 from localguard.wire.json_edit import JsonInvalid, load
 from localguard.wire.ndjson import LineParser
 from localguard.wire.refusal import render_event
@@ -48,6 +50,7 @@ _WORTH_A_LOOK = (b"LG", b"\\u004", b"tool", b"call", b"Call", b"action", b"opera
 _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
+_MAX_HELD = 1_000
 T = TypeVar("T")
 
 
@@ -92,6 +95,8 @@ class ReplyRestorer:
         self._repeats = Report()
         self._leaves = LeafRestorer(format, memory, self._reader)
         self.ended = False
+        self.held: set[str] = set()
+        """Ids under which the provider may hold this exchange."""
         self._signed: dict[Hashable, tuple[list[str], list[str]]] = {}  # signature and thinking, in pieces
         self._begun = False
 
@@ -256,6 +261,8 @@ class ReplyRestorer:
         reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
         if self._format is messages.MESSAGES:
             self._note_signature(value)
+        elif self._format is responses.RESPONSES or self._format is GENERIC:
+            self._note_held(value)
         changed: dict[Path, str] = {}
         closing = set(self._channels) if reading.closes_all else set(reading.closes)
         if reading.closes_all:
@@ -354,6 +361,11 @@ class ReplyRestorer:
             if any(signature):
                 self._memory.note_signed("".join(signature), "".join(thinking))
 
+    def _note_held(self, value: JsonObject) -> None:
+        if "delta" not in value and len(self.held) < _MAX_HELD:
+            self.held.update(ids_of_reply(value))
+            self.held.update(ids_of_reply(mapping(value.get("response"))))
+
     # whole replies
 
     def _finish_whole(self) -> bytes:
@@ -369,6 +381,7 @@ class ReplyRestorer:
         for one in value if isinstance(value, list) else [value]:  # Gemini streams an array where SSE is not asked for
             if isinstance(one, dict):
                 self._format.observe(one, self.observed)
+                self._note_held(one)
                 self._note_whole_signatures(one)
         self.observed.complete = True
         if not any(mark in body for mark in _WORTH_A_LOOK):

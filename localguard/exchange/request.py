@@ -19,6 +19,7 @@ from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.cores import CoreFilter
 from localguard.exchange.facts import Facts, instruction_names, small_member, text_member, tool_names
 from localguard.exchange.head import Head, head_texts, redact_head
+from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
 from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
 from localguard.exchange.refused import RequestRefused
 from localguard.exchange.split import Piece, Split, split
@@ -211,6 +212,7 @@ class RequestReading:
             attachments=frozenset(work.texts.attachments),
             instructions=self._instructions(raw),
             held=self._held(work.texts),
+            references=named_by_items(self._format.name, work.piece, work.texts.document.value),
         )
         self._memory.items.put(work.digest, work.item, 400)
 
@@ -251,7 +253,11 @@ class RequestReading:
         return Facts(
             model=text_member(members.get("model")),
             stream=stream if isinstance(stream, bool) else None,
-            previous_response=text_member(members.get("previous_response_id")),
+            held=(
+                *named_by_path(self._head.method, self._head.path),
+                *named_by_members(members),
+                *(Held("input", id) for item in items for id in item.references),
+            ),
             types=frozenset(types),
             tools=tuple(dict.fromkeys(name for item in items for name in item.tools)),
             attachments=frozenset(name for item in items for name in item.attachments),

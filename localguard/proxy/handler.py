@@ -18,6 +18,7 @@ from aiohttp import web
 from localguard.config.agents import agent_of
 from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, KeyUnknown
 from localguard.config.workspaces import TokensDamaged
+from localguard.exchange.history import PREVIOUS_RESPONSE
 from localguard.exchange.reply import Framing, ReplyRefused, ReplyRestorer
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision, decide
@@ -223,8 +224,10 @@ class Guard:
             raise Refused(refusal)
         if endpoint.credential != "client" and not caller.workspace.attributed:
             raise Refused(refusals.unattributed(endpoint))
-        if facts.previous_response is not None and facts.previous_response not in exchange.memory.responses:
-            raise Refused(refusals.UNSEEN_HISTORY)
+        for held in facts.held:
+            if held.id not in exchange.memory.responses:
+                previous = held.member == PREVIOUS_RESPONSE
+                raise Refused(refusals.UNSEEN_RESPONSE if previous else refusals.UNSEEN_HISTORY)
 
     def _is_plain_model(self, exchange: Exchange, model: str) -> bool:
         """Whether a model's name is nothing but that."""
@@ -266,8 +269,10 @@ class Guard:
         """Tell the log and the agent."""
         refusal = refusals.for_agent(refusal, exchange.caller.agent)
         await self._recorder.refusal(exchange, refusal)
-        if refusal is refusals.UNSEEN_HISTORY and exchange.facts is not None:
-            body = render_unknown_response(exchange.facts.previous_response or "")
+        if refusal is refusals.UNSEEN_RESPONSE and exchange.facts is not None:
+            body = render_unknown_response(
+                next(one.id for one in exchange.facts.held if one.member == PREVIOUS_RESPONSE)
+            )
             return web.Response(status=refusal.status, body=body, headers=[*HEADERS, (EXCHANGE, exchange.id)])
         return refusals.response(self._shape(exchange), refusal, exchange.id)
 
@@ -401,8 +406,9 @@ class Guard:
             await response.prepare(request)
         if rest:
             await response.write(rest)
-        if restorer.observed.response_id is not None and exchange.method == "POST":
-            exchange.memory.responses.put(restorer.observed.response_id, True)  # its history passed through here
+        if exchange.method == "POST" and upstream_reply.status < 300:
+            for name in restorer.held:
+                exchange.memory.responses.put(name, True)  # what it stands for passed through here
         await response.write_eof()
         return response
 

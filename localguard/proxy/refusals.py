@@ -144,13 +144,24 @@ TAG_COLLISION = Refusal(
     "Remove one of the values.",
 )
 
-UNSEEN_HISTORY = Refusal(
+UNSEEN_RESPONSE = Refusal(
     400,
     "previous_response",
     "history-unseen",
     "The history held by the provider did not pass through this process.",
     "Send the whole history.",
 )
+"""Told in the provider's own words: clients then send the whole."""
+
+UNSEEN_HISTORY = Refusal(
+    400,
+    "held_history",
+    "history-unseen",
+    "The request builds on a conversation, thread, item or cache that the provider holds and that did not pass through "
+    "this process, so nobody has looked at it.",
+    "Send the whole history, or begin a new conversation through the guard.",
+)
+"""No provider has an error of its own for these on which a client sends the whole."""
 
 
 def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
