@@ -25,7 +25,9 @@ _SENSITIVE_KEY = re.compile(
     r"phone|mobile|tel\b|fax|mail|user",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"passw|pwd|secret|token|credential|authorization|(?:api|access|auth|subscription)[-_.]?key", re.IGNORECASE
+)
 _MAX_KEYED = 4096
 """Characters. Longer values are files and prose: their key says nothing about them."""
 _ASSIGNS = re.compile(rb"[:=]")

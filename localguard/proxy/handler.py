@@ -29,7 +29,14 @@ from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import BodyError, Limits, Reply, cut, head_of, places, read_body
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
-from localguard.proxy.headers import EXCHANGE, joined, reply_headers, split_credentials, upstream_headers
+from localguard.proxy.headers import (
+    EXCHANGE,
+    joined,
+    reply_headers,
+    split_credentials,
+    upstream_headers,
+    without_credentials,
+)
 from localguard.proxy.live import Exchange, Memories, new_exchange_id
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.recorder import Recorder
@@ -297,7 +304,10 @@ class Guard:
             local=endpoint.endpoint_class is EndpointClass.LOCAL,
             ca_file=Path(endpoint.ca_file) if endpoint.ca_file else None,
         )
-        target = redacted.path + (f"?{redacted.query}" if exchange.admitted.query is not None else "")
+        query = redacted.query if exchange.admitted.query is not None else None
+        if query and endpoint.credential != "client":
+            query = without_credentials(query) or None  # the agent's own key stays here
+        target = redacted.path if query is None else f"{redacted.path}?{query}"
         state: str = "failed"
         origin: str | None = "guard"
         error: str | None = "internal"

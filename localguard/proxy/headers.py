@@ -6,6 +6,7 @@ them into a mapping. Sources: RFC 9110 sections 7.6.1 (hop-by-hop fields), 8.4, 
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
@@ -49,6 +50,13 @@ CREDENTIALS = frozenset(
     }
 )
 """Header names (lower case) whose value is a credential and passes verbatim to its own origin."""
+
+_CREDENTIAL_NAME = re.compile(
+    r"(?:api|access|subscription|auth|secret|shared)[-_.]?key|passw|pwd|secret|credential|signature|authorization"
+    r"|(?:^|[-_.])(?:token|auth|sig)$|(?:access|auth|bearer|id|refresh|session)[-_.]?token",
+    re.IGNORECASE,
+)
+"""What query parameters are called that hold a credential at some gateways and storage services."""
 
 _LONGEST_COMMON_WORD = 8  # a cookie's `1`, `true` or `en-US` is no secret, and redacting it everywhere would do harm
 
@@ -94,8 +102,9 @@ def named_by_connection(headers: Iterable[tuple[str, str]]) -> frozenset[str]:
 def split_credentials(headers: Sequence[tuple[str, str]], query: str | None, auth_headers: Iterable[str]) -> Positions:
     """Tell the credential positions of a request from everything that is to be scanned.
 
-    `query` is the raw query without `?`, or None; its `key` parameters are credentials. `auth_headers` are an endpoint's own
-    credential headers, in any case.
+    `query` is the raw query without `?`, or None; its `key` parameters are credentials. Parameters that are called like
+    one (`api_key`, `access_token`) are no credential position, but what they hold is known from then on. `auth_headers`
+    are an endpoint's own credential headers, in any case.
     """
     names = CREDENTIALS | {name.lower() for name in auth_headers}
     values: dict[str, None] = {}
@@ -106,7 +115,7 @@ def split_credentials(headers: Sequence[tuple[str, str]], query: str | None, aut
         else:
             scanned.append(index)
     for name, value in query_parts(query):
-        if is_credential_parameter(name):
+        if _is_any_credential(name):
             values[unquote_plus(value)] = None
     values.pop("", None)
     return Positions(tuple(values), tuple(scanned))
@@ -120,6 +129,20 @@ def query_parts(query: str | None) -> list[tuple[str, str]]:
 def is_credential_parameter(name: str) -> bool:
     """Say whether a query parameter (raw name) holds a credential: `key`, as Google's APIs have it."""
     return unquote_plus(name).lower() == "key"
+
+
+def without_credentials(query: str) -> str:
+    """Answer a raw query without the parameters that hold a credential or are called like one."""
+    kept = (part for part in query.split("&") if not _is_any_credential(part.partition("=")[0]))
+    return "&".join(kept)
+
+
+def _is_any_credential(name: str) -> bool:
+    return is_credential_parameter(name) or _is_called_credential(name)
+
+
+def _is_called_credential(name: str) -> bool:
+    return _CREDENTIAL_NAME.search(unquote_plus(name)) is not None
 
 
 def replaced(headers: Sequence[tuple[str, str]], values: Mapping[int, str]) -> Headers:
