@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 import localguard
-from localguard.cli import agent, audit, demo, doctor, endpoint, key, policy, rules, scan, serve, status, workspace
+from localguard.cli import (
+    agent,
+    allow,
+    audit,
+    demo,
+    doctor,
+    endpoint,
+    key,
+    policy,
+    rules,
+    scan,
+    serve,
+    status,
+    workspace,
+)
 from localguard.cli.exit_codes import ExitCode, exit_code_for
 from localguard.errors import LocalguardError
 
@@ -46,6 +60,7 @@ status.register(app)
 doctor.register(app)
 scan.register(app)
 rules.register(app)
+allow.register(app)
 audit.register(app)
 endpoint.register(app)
 key.register(app)

@@ -70,6 +70,11 @@ class _Document:
     entries: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
+def fingerprint_of(key: bytes, value: str) -> str:
+    """The fingerprint of a value, 24 hexadecimal digits, under a workspace's `fingerprint_key`."""
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256")[:12].hex()
+
+
 class Keys:
     """The keys of one home. Blocking (disk, keychain): call from a thread. Safe to share between threads.
 

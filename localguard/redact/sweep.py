@@ -1,7 +1,7 @@
 """Finding known values again, everywhere: a multi-pattern automaton in levels, and what counts as a token boundary."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,6 +97,14 @@ class Sweep:
                 self._old, self._middle = Level(self._old.patterns + self._middle.patterns), _NONE
         self.levels = tuple(level for level in (self._recent, self._middle, self._old) if level.patterns)
         return True
+
+    def remove(self, texts: Collection[bytes]) -> None:
+        """Look for these patterns no longer."""
+        gone = [text for text in texts if self._known.pop(text, None) is not None]
+        if gone:
+            self._bytes -= sum(map(len, gone))
+            self._recent, self._middle, self._old = _NONE, _NONE, Level(tuple(self._known.values()))
+            self.levels = (self._old,) if self._old.patterns else ()
 
     def _drop_oldest(self) -> None:
         while len(self._known) > MAX_PATTERNS * 3 // 4 or self._bytes > MAX_PATTERN_BYTES * 3 // 4:

@@ -5,7 +5,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from localguard.errors import LocalguardError
@@ -143,6 +143,16 @@ class Vault:
                 return None
             self._entries.move_to_end(tag)
             return entry.known
+
+    def stop_sweeping(self, is_allowed: Callable[[str], bool]) -> int:
+        """Look no longer for the values that `is_allowed` says yes to; return how many. Their placeholders stay theirs."""
+        with self._lock:
+            stopped = [one for one in self._entries.values() if one.swept and is_allowed(one.known.value)]
+            for entry in stopped:
+                plain, escaped, unescaped = spellings(entry.known.value)
+                self._sweep.remove((plain, *escaped, *([] if unescaped is None else [unescaped])))
+                entry.swept = False
+            return len(stopped)
 
     def knows(self, value: str) -> bool:
         """Say whether exactly `value` has a placeholder already."""
