@@ -36,6 +36,7 @@ EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
         "EndpointTaken": ExitCode.WRONG_USE,
         "EndpointMissing": ExitCode.WRONG_USE,
         "KeyUnknown": ExitCode.WRONG_USE,
+        "NotAllowed": ExitCode.WRONG_USE,
         "SettingInvalid": ExitCode.WRONG_USE,
         "NotReachable": ExitCode.UNREACHABLE,
         "GuardNotReachable": ExitCode.UNREACHABLE,

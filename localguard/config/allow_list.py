@@ -117,11 +117,13 @@ class AllowWatch:
         self._signature: tuple[int, int, int] | None = None
         self._next_look = 0.0
         self._current: frozenset[str] = frozenset()
+        self.version = 0
+        """Grows with every change of the file, and when an entry expires."""
         self.error: str | None = None
         """Why the newest list is not in force; then nothing is allowed."""
 
     def current(self) -> frozenset[str]:
-        """The fingerprints that are allowed now. The same object as long as nothing changed."""
+        """The fingerprints that are allowed now."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + 1.0
@@ -136,6 +138,7 @@ class AllowWatch:
             signature = None
         if signature != self._signature:
             self._signature = signature
+            self.version += 1
             try:
                 self._entries, self.error = self._list.entries(), None
             except AllowListDamaged as damaged:
@@ -144,3 +147,4 @@ class AllowWatch:
         allowed = frozenset(entry.fingerprint for entry in self._entries if entry.is_current(moment))
         if allowed != self._current:
             self._current = allowed
+            self.version += 1

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -17,6 +17,11 @@ from localguard.redact.vault import Vault
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+_MAX_TEXTS = 100_000
+_MAX_ITEM_BYTES = 24 * 1024 * 1024
+_MAX_CLEAN = 20_000
+_MAX_UNCHANGED = 10_000
 
 
 class Bounded(Generic[Key, Value]):
@@ -119,17 +124,40 @@ class WorkspaceMemory:
     def __init__(self, vault: Vault, fingerprint: Callable[[str], str]) -> None:
         self.vault = vault
         self.fingerprint = fingerprint
-        self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(100_000)
-        self.items: Bounded[bytes, Item] = Bounded(24 * 1024 * 1024)
-        self.clean: Bounded[str, bool] = Bounded(20_000)
+        self.allowed: frozenset[str] = frozenset()
+        """Fingerprints of the values that may leave."""
+        self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(_MAX_TEXTS)
+        self.items: Bounded[bytes, Item] = Bounded(_MAX_ITEM_BYTES)
+        self.clean: Bounded[str, bool] = Bounded(_MAX_CLEAN)
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(50_000)
         """Ids of responses, their items, conversations and the like that replies of this process named."""
-        self.unchanged: Bounded[tuple[str, str, bytes], int] = Bounded(10_000)
+        self.unchanged: Bounded[tuple[str, str, bytes], int] = Bounded(_MAX_UNCHANGED)
         """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self._digest = hashlib.sha256(secrets.token_bytes(64))
+
+    def allow(self, fingerprints: frozenset[str]) -> None:
+        """Let values of these fingerprints through from now on, and no others. What was read before is read again."""
+        if fingerprints == self.allowed:
+            return
+        self.allowed = fingerprints
+        self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
+        self.clean, self.unchanged = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED)
+        self.vault.stop_sweeping(lambda value: self.fingerprint(value) in fingerprints)
+
+    def judged(self, texts: Sequence[bytes], found: Sequence[tuple[Finding, ...]]) -> Sequence[tuple[Finding, ...]]:
+        """The findings of each text without those that the allow list lets through."""
+        if not self.allowed or not any(found):
+            return found
+        return [
+            tuple(one for one in findings if not self._is_allowed(text[one.start : one.end]))
+            for text, findings in zip(texts, found, strict=True)
+        ]
+
+    def _is_allowed(self, value: bytes) -> bool:
+        return self.fingerprint(value.decode("utf-8", "replace")) in self.allowed
 
     def note_signed(self, signature: str, text: str) -> None:
         """Remember signed text as the provider wrote it: it holds nothing that the provider does not know."""

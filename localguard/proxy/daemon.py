@@ -19,6 +19,7 @@ from pathlib import Path
 
 from localguard import __version__
 from localguard.audit.store import Store
+from localguard.config.allow_list import AllowList, AllowWatch
 from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
@@ -113,6 +114,8 @@ async def serve(
             keys,
             (control.token,),
             lambda why: _key_replaced(store, why),
+            allowed=AllowWatch(AllowList(home)),
+            on_allowed=lambda count, error: _allowed(store, count, error),
         )
         scrubber.arm(pool.scanner, memories.vaults)
         recorder = Recorder(store, control)
@@ -150,6 +153,13 @@ def _key_replaced(store: Store, why: str) -> None:
     """The root key was lost and made anew: placeholders of earlier turns are strangers now."""
     store.append("control", metadata={"event": "key", "reason": why})
     log.warning("%s", why)
+
+
+def _allowed(store: Store, count: int, error: str | None) -> None:
+    """What the allow list lets through is another set of values now."""
+    store.append("control", metadata={"event": "allow-list", "reason": error, "detail": {"values": count}})
+    if error is not None:
+        log.warning("%s", error)
 
 
 def _change(guard: Guard, store: Store, layer: Layer) -> None:

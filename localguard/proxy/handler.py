@@ -188,7 +188,7 @@ class Guard:
 
         try:
             reading = await _off_loop(read, len(body))
-            found = await self._scan_pool.scan(reading.texts)
+            found = memory.judged(reading.texts, await self._scan_pool.scan(reading.texts))
             await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None

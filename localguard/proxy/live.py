@@ -1,14 +1,15 @@
 """One exchange as far as it has come, and what the daemon holds between exchanges."""
 
 import asyncio
-import hmac
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from localguard.config.keys import Keys
+from localguard.config.allow_list import AllowWatch
+from localguard.config.keys import Keys, fingerprint_of
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer
 from localguard.exchange.request import Facts, Redacted
@@ -67,11 +68,22 @@ class Memories:
     """The memory of each workspace that was at work lately.
 
     `known` are values that no body may carry, anywhere. `on_replaced` is told why, when placeholders had to change
-    because the root key was lost.
+    because the root key was lost. `allowed` says what may leave; `on_allowed` is told how many values when that changes.
     """
 
-    def __init__(self, keys: Keys, known: tuple[str, ...], on_replaced: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        known: tuple[str, ...],
+        on_replaced: Callable[[str], None],
+        *,
+        allowed: AllowWatch,
+        on_allowed: Callable[[int, str | None], None],
+    ) -> None:
         self._keys = keys
+        self._allowed = allowed
+        self._on_allowed = on_allowed
+        self._told = 0
         self._on_replaced = on_replaced
         self._replaced: str | None = None
         self._known = known
@@ -96,14 +108,19 @@ class Memories:
             while len(self._memories) > _MAX_WORKSPACES:
                 self._memories.popitem(last=False)
         self._memories.move_to_end(workspace_id)
+        memory.allow(self._current())
         return memory
+
+    def _current(self) -> frozenset[str]:
+        current = self._allowed.current()
+        if self._allowed.version != self._told:
+            self._told = self._allowed.version
+            self._on_allowed(len(current), self._allowed.error)
+        return current
 
 
 def _new_memory(key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
-    def fingerprint(value: str) -> str:
-        return hmac.digest(fingerprint_key, value.encode("utf-8", "surrogatepass"), "sha256")[:12].hex()
-
-    return WorkspaceMemory(Vault(key), fingerprint)
+    return WorkspaceMemory(Vault(key), partial(fingerprint_of, fingerprint_key))
 
 
 def new_exchange_id() -> str:
