@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
+from ahocorasick_rs import BytesAhoCorasick
 
 from localguard.exchange.history import Held
 from localguard.exchange.split import Piece
@@ -19,6 +20,7 @@ _INSTRUCTIONS = (
     b"CONVENTIONS.md",
 )
 """Names of instruction files, as agents quote them above their text."""
+_INSTRUCTION_NAMES = BytesAhoCorasick(_INSTRUCTIONS)
 _INSTRUCTION_BYTES = 262_144
 _MAX_SMALL = 65_536
 
@@ -44,7 +46,10 @@ class Facts:
 
 def instruction_names(raw: bytes) -> tuple[str, ...]:
     """Names of the instruction files that the beginning of a piece speaks of, sorted."""
-    return tuple(sorted(name.decode() for name in _INSTRUCTIONS if raw.find(name, 0, _INSTRUCTION_BYTES) >= 0))
+    found = _INSTRUCTION_NAMES.find_matches_as_indexes(
+        raw if len(raw) <= _INSTRUCTION_BYTES else raw[:_INSTRUCTION_BYTES]
+    )
+    return tuple(sorted({_INSTRUCTIONS[index].decode() for index, _, _ in found}))
 
 
 def tool_names(piece: Piece, value: object) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ class RequestReading:
                 self._new_bytes += len(piece.raw)
                 texts = self._parse(work)
                 for text in texts.texts:
-                    self._want(text.text, text.context, text.leaf.text)
+                    text.key = self._want(text.text, text.context, text.leaf.text)
                 for opaque in texts.opaque:
                     if watched := self._watched(opaque):
                         self._want(watched.encode(), b"", watched)
@@ -148,20 +148,24 @@ class RequestReading:
             return "" if self._memory.has_signed(opaque.signature, opaque.leaf.text) else opaque.leaf.text
         return opaque.leaf.text if is_identifier(opaque) else opaque.readable or bare_token(opaque)
 
-    def _want(self, text: bytes, context: bytes, clean: str) -> None:
-        """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`."""
+    def _want(self, text: bytes, context: bytes, clean: str) -> bytes | None:
+        """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`.
+
+        Answers the key of its findings, None where it is known to have none.
+        """
         memory = self._memory
         short = not context and len(clean) <= _SHORT
         if short and memory.clean.get(clean):
-            return
+            return None
         key = memory.digest(context, text)
         if key in self._waiting or key in self._findings:
-            return
+            return key
         known = memory.texts.get(key)
         if known is not None:
             self._findings[key] = known
-            return
+            return key
         self._waiting[key] = _Waiting(key, scans_of(text, context), clean if short else None)
+        return key
 
     def _found(self, text: bytes, context: bytes, clean: str) -> tuple[Finding, ...]:
         if not context and len(clean) <= _SHORT and self._memory.clean.get(clean):
@@ -194,8 +198,9 @@ class RequestReading:
         found: list[tuple[int, tuple[Finding, ...]]] = []
         types: set[str] = set()
         for index, text in enumerate(work.texts.texts):
-            findings = widened(text, self._found(text.text, text.context, text.leaf.text))
+            findings = self._findings.get(text.key, ()) if text.key is not None else ()
             if findings:
+                findings = widened(text, findings)
                 found.append((index, findings))
                 for finding in findings:
                     types.update((finding.type, str(finding.data_class)))
@@ -360,8 +365,10 @@ class RequestReading:
 
     def _is_untouched(self, work: _Work, item: Item) -> bool:
         """Whether a new piece holds nothing to be replaced, told without looking into its texts."""
-        if item.findings or not item.plain or work.texts is None or work.texts.opaque:
+        if item.findings or item.held or not item.plain or work.texts is None:
             return False
+        if any(opaque.readable for opaque in work.texts.opaque):
+            return False  # what it holds stands in its bytes as base64
         return not self._may_hold(work.piece.raw, 0) and not self._has_restored(work)
 
     def _has_restored(self, work: _Work) -> bool:

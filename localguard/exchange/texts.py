@@ -104,6 +104,8 @@ class Text:
     """The member name where it is part of what is scanned, else empty."""
     free: bool
     """A number here may become a string (tool input, free-form JSON)."""
+    key: bytes | None = None
+    """Digest under which its findings are kept; None for a short text that is known to be clean."""
 
     @property
     def location(self) -> str:

@@ -100,13 +100,20 @@ def replacements(
     replaced where it is more than punctuation. Classes whose action is `allow` are not touched, nor swept.
     `apply(text, replacements)` with each placeholder turned back is `text`. Raises `TagCollision`, `TypeInvalid`.
     """
-    pieces = _pieces(text, findings, vault, actions)
+    generation = vault.generation
+    without = {name for name, action in actions.items() if action == "allow"}
+    known = vault.sweep(text) if findings or not without else None
+    pieces = _pieces(text, findings, vault, actions, known)
     for piece in pieces:
         _remember_piece(text, piece, vault, precedence)
     answer: list[Replacement] = []
     for _ in range(_MAX_PASSES):
-        generation = vault.generation
-        swept = vault.sweep(text, {name for name, action in actions.items() if action == "allow"})
+        if without or known is None or vault.generation != generation:
+            generation = vault.generation
+            swept = vault.sweep(text, without)
+        else:
+            swept = known
+        known = None
         answer = [
             _replacement(text, start, end, members, spans, vault, precedence)
             for start, end, members, spans in _united(pieces, swept)
@@ -128,10 +135,16 @@ def apply(text: bytes, replaced: Sequence[Replacement]) -> bytes:
     return b"".join(parts)
 
 
-def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions: Actions) -> list[_Piece]:
+def _pieces(
+    text: bytes,
+    findings: Sequence[FindingLike],
+    vault: Vault,
+    actions: Actions,
+    known: Sequence[Span] | None = None,
+) -> list[_Piece]:
     """Return the unions of overlapping findings, without the own placeholders and the known values within them.
 
-    A known value keeps its placeholder, whatever a looser rule takes in around it, unless the whole has one already (P5).
+    `known` is what a sweep of `text` finds, if that was made already. A known value keeps its placeholder, whatever a looser rule takes in around it, unless the whole has one already (P5).
     """
     wanted: list[tuple[int, int, FindingLike]] = []
     for finding in findings:
@@ -142,7 +155,7 @@ def _pieces(text: bytes, findings: Sequence[FindingLike], vault: Vault, actions:
         return []
     own = vault.own_spans(text)
     pieces = _merged(text, wanted, own)
-    apart = list(_standing_apart(text, [part[:2] for part in wanted], vault))
+    apart = list(_standing_apart(text, [part[:2] for part in wanted], vault.sweep(text) if known is None else known))
     if not apart:
         return pieces
     starts = [piece.start for piece in pieces]
@@ -173,15 +186,15 @@ def _merged(
     return pieces
 
 
-def _standing_apart(text: bytes, found: Sequence[tuple[int, int]], vault: Vault) -> Iterator[tuple[int, int]]:
+def _standing_apart(text: bytes, found: Sequence[tuple[int, int]], known: Sequence[Span]) -> Iterator[tuple[int, int]]:
     """Yield the known values that a finding takes in with text set apart by a space, such as a comment behind them.
 
-    `found` are the findings in whole characters.
+    `found` are the findings in whole characters, `known` the swept values.
     """
     ordered = sorted(found)
     near: list[tuple[int, int]] = []  # those that may reach over the span; the scanner's findings do not overlap
     following = 0
-    for span in vault.sweep(text):
+    for span in known:
         while following < len(ordered) and ordered[following][0] <= span.start:
             near.append(ordered[following])
             following += 1

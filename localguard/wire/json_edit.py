@@ -8,9 +8,10 @@ Rules of this file:
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
 import orjson
@@ -20,6 +21,10 @@ from localguard.wire.table import ANYWHERE, Node, Place
 
 MAX_DEPTH = 200
 """Containers inside containers. Agents stay below 30; orjson itself stops at 1,024."""
+
+_LONG = 1024
+"""Bytes of a document from which on its strings are not walked through if they need not be."""
+_BACKSLASH = 0x5C
 
 # Possessive throughout: a backtracking `*` keeps a frame for every escape of a string, some gigabytes for 16 MB.
 _SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
@@ -131,7 +136,9 @@ def parse(
     would win silently somewhere and the first elsewhere), and below MAX_DEPTH.
     """
     value = load(raw, lenient=lenient)
-    tokens = [match.span() for match in _SCALAR.finditer(raw)]
+    tokens = _canonical_tokens(raw, value) if len(raw) >= _LONG else None
+    if tokens is None:
+        tokens = [match.span() for match in _SCALAR.finditer(raw)]
     leaves: list[Leaf] = []
     walker = _Walker(raw, tokens, leaves)
     try:
@@ -145,6 +152,40 @@ def parse(
         # Every duplicate key drops at least one token from the value, and nothing else does.
         raise JsonInvalid("an object repeats a key; send each key once")
     return Document(raw, value, leaves)
+
+
+def _canonical_tokens(raw: bytes, value: object) -> list[tuple[int, int]] | None:
+    """Where the keys, strings and numbers of `value` stand in `raw` if it is spelled as orjson spells it, else None.
+
+    Then every token is as long as its own spelling, and no string has to be walked through for its end.
+    """
+    try:
+        if orjson.dumps(value) != raw:
+            return None
+    except (orjson.JSONEncodeError, RecursionError):
+        return None
+    tokens: list[tuple[int, int]] = []
+    _add_tokens(tokens, value, 0)
+    return tokens
+
+
+def _add_tokens(tokens: list[tuple[int, int]], value: object, at: int) -> int:
+    """Add the tokens of `value`, whose spelling begins at `at`; answers its end."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            at += 1
+            end = at + len(orjson.dumps(name))
+            tokens.append((at, end))
+            at = _add_tokens(tokens, item, end + 1)
+        return at + (1 if value else 2)
+    if isinstance(value, list):
+        for item in value:
+            at = _add_tokens(tokens, item, at + 1)
+        return at + (1 if value else 2)
+    end = at + len(orjson.dumps(value))
+    if value is not None and not isinstance(value, bool):
+        tokens.append((at, end))
+    return end
 
 
 class _Walker:
@@ -238,6 +279,50 @@ def lift_spans(raw: bytes, start: int, spans: Sequence[tuple[int, int]]) -> list
     if raw.find(b"\\", first, end) < 0:
         return [(low + first, high + first) for low, high in spans]
     targets = sorted({offset for span in spans for offset in span})
+    offsets = _offsets_by_spelling(raw[start : end + 1], targets)
+    if offsets is not None:
+        return [(start + offsets[low], start + offsets[high]) for low, high in spans]
+    before, after = _offsets_by_walking(raw, first, end, targets)
+    return [(before[low], after[high]) for low, high in spans]
+
+
+def _offsets_by_spelling(token: bytes, targets: Sequence[int]) -> dict[int, int] | None:
+    """Where in a string token the offsets of its decoded text stand, told by spelling the text between them again.
+
+    None if the token is not spelled as one of the two usual encoders does it (escaped is what has to be, as JavaScript
+    and orjson do, or all that is not ASCII, as Python's `json` does), or an offset lies inside a character.
+    """
+    try:
+        decoded = orjson.loads(token)
+        text = decoded.encode()
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+    spell = next((spell for spell in _SPELLINGS if spell(decoded) == token), None)
+    if spell is None:
+        return None
+    offsets: dict[int, int] = {}
+    position, reached = 0, 1  # token[reached] is text[position]
+    for target in targets:
+        try:
+            reached += len(spell(text[position:target].decode())) - 2
+        except UnicodeDecodeError:
+            return None
+        position = target
+        offsets[target] = reached
+    return offsets
+
+
+def _spell_ascii(text: str) -> bytes:
+    return encode_basestring_ascii(text).encode("ascii")
+
+
+_SPELLINGS: tuple[Callable[[str], bytes], ...] = (orjson.dumps, _spell_ascii)
+
+
+def _offsets_by_walking(
+    raw: bytes, first: int, end: int, targets: Sequence[int]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The same for any spelling of the string `raw[first:end]`, escape by escape: as span starts, and as span ends."""
     before: dict[int, int] = {}  # raw offset, the start of the escape for an offset inside one
     after: dict[int, int] = {}  # the same, its end
     decoded, position = 0, first  # raw[position] is decoded[decoded]
@@ -256,7 +341,7 @@ def lift_spans(raw: bytes, start: int, spans: Sequence[tuple[int, int]]) -> list
         decoded, position = reached + size, escape.end()
     for target in targets[at:]:
         before[target] = after[target] = position + target - decoded
-    return [(before[low], after[high]) for low, high in spans]
+    return before, after
 
 
 def escape_text(text: bytes) -> bytes:
@@ -273,10 +358,17 @@ def string_token(text: str) -> bytes:
 
 
 def _string_end(raw: bytes, start: int) -> int:
-    match = _SCALAR.match(raw, start)
-    if match is None:
+    """The offset of the quote that ends the string token at `start`."""
+    if raw[start : start + 1] != b'"':
         raise ValueError("no string token at this offset")
-    return match.end() - 1
+    end = start
+    while (end := raw.find(b'"', end + 1)) >= 0:
+        backslashes = end
+        while raw[backslashes - 1] == _BACKSLASH:
+            backslashes -= 1
+        if (end - backslashes) % 2 == 0:
+            return end
+    raise ValueError("no string token at this offset")
 
 
 def _decoded_size(escape: bytes) -> int:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localguard.wire import json_edit
 from localguard.wire.json_edit import (
     MAX_DEPTH,
     Edit,
@@ -25,6 +26,10 @@ from localguard.wire.json_edit import (
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NUMBER_SPELLINGS = st.sampled_from(["0", "-0", "1.0", "1e-7", "9223372036854775809", "-1.50E+10", "12345678901234"])
+
+
+def _containers(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4)
 
 
 @st.composite
@@ -104,6 +109,40 @@ def test_many_spans_lift_as_each_alone(token: str, data: st.DataObject) -> None:
         )
     )
     assert lift_spans(raw, 0, spans) == [lift_spans(raw, 0, [span])[0] for span in spans]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(["orjson", "ascii", "mixed"]), st.data())
+def test_offsets_told_by_spelling_are_those_of_a_walk_over_every_escape(
+    text: str, way: str, data: st.DataObject
+) -> None:
+    token = {
+        "orjson": lambda: orjson.dumps(text),
+        "ascii": lambda: json.dumps(text).encode(),
+        "mixed": lambda: json.dumps(text, ensure_ascii=False).replace("/", "\\/").encode(),
+    }[way]()
+    offsets = st.integers(0, len(text.encode()))
+    spans = data.draw(st.lists(st.tuples(offsets, offsets).map(lambda two: (min(two), max(two))), max_size=6))
+    raw = b'{"x": ' + token + b', "y": "\\\\"}'
+    before, after = json_edit._offsets_by_walking(raw, 7, 5 + len(token), sorted({at for span in spans for at in span}))
+    assert lift_spans(raw, 6, spans) == [(before[low], after[high]) for low, high in spans]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-9, 1 << 60) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+        _containers,
+    )
+)
+def test_tokens_told_by_spelling_are_those_that_stand_there(value: object) -> None:
+    for raw in (orjson.dumps(value), json.dumps(value).encode()):
+        told = json_edit._canonical_tokens(raw, orjson.loads(raw))
+        assert told is None or told == [match.span() for match in json_edit._SCALAR.finditer(raw)]
+
+
+def test_what_agents_send_is_read_by_its_spelling() -> None:
+    raw = orjson.dumps({"messages": [{"role": "user", "content": 'é "x"\n' * 9}], "n": [1, -2.5, 1e-7, {}, []]})
+    assert json_edit._canonical_tokens(raw, orjson.loads(raw)) is not None
+    assert json_edit._canonical_tokens(raw.replace(b":", b": "), orjson.loads(raw)) is None
 
 
 def test_an_edit_inside_an_escape_takes_the_whole_escape() -> None:
