@@ -136,6 +136,8 @@ class WorkspaceMemory:
         """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
+        self.numbers: Bounded[bytes, bool] = Bounded(10_000)
+        """Long numbers that stood alone in a string of a reply."""
         self._digest = hashlib.sha256(secrets.token_bytes(64))
 
     def allow(self, fingerprints: frozenset[str]) -> None:

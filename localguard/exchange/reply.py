@@ -14,6 +14,7 @@ import orjson
 from localguard.exchange.history import ids_of_reply
 from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
 from localguard.exchange.memory import WorkspaceMemory
+from localguard.exchange.provenance import Provenance
 from localguard.redact.restorer import (
     ArgumentsRestorer,
     FreeformRestorer,
@@ -31,8 +32,6 @@ from localguard.wire.format import (
     WireFormat,
     get_path,
     mapping,
-    objects,
-    position,
 )
 from localguard.wire.generic import GENERIC
 from localguard.wire.json_edit import JsonInvalid, load
@@ -97,7 +96,7 @@ class ReplyRestorer:
         self.ended = False
         self.held: set[str] = set()
         """Ids under which the provider may hold this exchange."""
-        self._signed: dict[Hashable, tuple[list[str], list[str]]] = {}  # signature and thinking, in pieces
+        self._provenance = Provenance(format, memory)
         self._begun = False
 
     @property
@@ -259,9 +258,8 @@ class ReplyRestorer:
     def _json_event(self, value: JsonObject, data: bytes, name: str) -> tuple[bytes, bytes | None]:
         """What goes before this event, and its new data where something in it changed."""
         reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
-        if self._format is messages.MESSAGES:
-            self._note_signature(value)
-        elif self._format is responses.RESPONSES or self._format is GENERIC:
+        self._provenance.read_event(value, data)
+        if self._format is responses.RESPONSES or self._format is GENERIC:
             self._note_held(value)
         changed: dict[Path, str] = {}
         closing = set(self._channels) if reading.closes_all else set(reading.closes)
@@ -348,19 +346,6 @@ class ReplyRestorer:
     def _close_all(self) -> bytes:
         return b"".join([self._close(key) for key in list(self._channels)])
 
-    def _note_signature(self, value: JsonObject) -> None:
-        """Gather signed thinking: what comes back exactly so in the next request needs no look."""
-        kind, index = value.get("type"), position(value.get("index"))
-        if kind in ("content_block_delta", "content_block_start"):
-            part = mapping(value.get("delta") or value.get("content_block"))
-            for number, name in enumerate(("signature", "thinking")):
-                if isinstance(part.get(name), str):
-                    self._signed.setdefault(index, ([], []))[number].append(part[name])
-        elif kind == "content_block_stop" and index in self._signed:
-            signature, thinking = self._signed.pop(index)
-            if any(signature):
-                self._memory.note_signed("".join(signature), "".join(thinking))
-
     def _note_held(self, value: JsonObject) -> None:
         if "delta" not in value and len(self.held) < _MAX_HELD:
             self.held.update(ids_of_reply(value))
@@ -382,7 +367,7 @@ class ReplyRestorer:
             if isinstance(one, dict):
                 self._format.observe(one, self.observed)
                 self._note_held(one)
-                self._note_whole_signatures(one)
+                self._provenance.read_whole(one, body)
         self.observed.complete = True
         if not any(mark in body for mark in _WORTH_A_LOOK):
             return body
@@ -391,15 +376,6 @@ class ReplyRestorer:
         except UnknownPlaceholder:
             raise ReplyRefused(_unknown_message(self._exchange)) from None
         return body if new is None else new
-
-    def _note_whole_signatures(self, value: JsonObject) -> None:
-        blocks = [block for _, block in objects(value.get("content"))]
-        for _, choice in objects(value.get("choices")):
-            blocks += [block for _, block in objects(mapping(choice.get("message")).get("reasoning_details"))]
-        for block in blocks:
-            signature, text = block.get("signature"), block.get("thinking", block.get("text"))
-            if isinstance(signature, str) and isinstance(text, str):
-                self._memory.note_signed(signature, text)
 
 
 def _unknown_message(exchange: str) -> str:

@@ -49,6 +49,7 @@ _MIN_SWEPT = 8
 """Bytes. No distinctive value is shorter (P4), so a shorter text holds none."""
 _SURE_IDENTITIES = frozenset({"IBAN", "US_SSN"})
 """Types of personal data that no generated id looks like: checked, or written with their separators."""
+_CARD = "CARD"
 _ENGINES = ("detect-secrets/", "presidio/")
 _ROUNDS = 12
 """Passes over the whole body until no new value turns up; values that overlap each other make new ones, few times."""
@@ -229,21 +230,35 @@ class RequestReading:
         return tuple((name, digest) for name in names)
 
     def _held(self, texts: Texts) -> frozenset[str]:
-        """Classes of what was found in opaque leaves, as far as it cannot be there by chance."""
+        """Classes of what was found in opaque leaves, as far as it cannot be there by chance.
+
+        Signed text that no reply of this process brought is text: all that is found in it counts. A card number that is
+        the whole of an id counts too, unless a reply brought it: one random number in some fifty of its length passes
+        for one, and no provider known makes its ids of digits alone.
+        """
         held: set[str] = set()
         for opaque in texts.opaque:
             watched = self._watched(opaque)
             if not watched:
                 continue
-            for finding in self._found(watched.encode(), b"", watched):
-                whole = (finding.start, finding.end) == (0, len(watched.encode()))
-                if opaque.signed or opaque.readable or is_identifier(opaque):
-                    sure = finding.data_class is not DataClass.PII or (whole and finding.type in _SURE_IDENTITIES)
+            raw = watched.encode()
+            own = self._memory.vault.own_spans(raw) if opaque.signed else ()
+            for finding in self._found(raw, b"", watched):
+                whole = (finding.start, finding.end) == (0, len(raw))
+                if opaque.signed:
+                    sure = all(finding.end <= start or finding.start >= end for start, end in own)
+                elif opaque.readable or is_identifier(opaque):
+                    sure = finding.data_class is not DataClass.PII or (whole and self._is_sure_identity(raw, finding))
                 else:  # data looks random, which is what some detectors look for
                     sure = whole and not finding.rule.startswith(_ENGINES)
-                if finding.distinctive and sure:
+                if sure and (finding.distinctive or opaque.signed):
                     held.add(str(finding.data_class))
         return frozenset(held)
+
+    def _is_sure_identity(self, raw: bytes, finding: Finding) -> bool:
+        if finding.type == _CARD:
+            return raw not in self._memory.numbers
+        return finding.type in _SURE_IDENTITIES
 
     @property
     def facts(self) -> Facts:

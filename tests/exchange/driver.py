@@ -33,7 +33,7 @@ def scan(text: bytes) -> list[Finding]:
         if value.startswith(b"S3CR-"):
             kind = ("API_KEY", DataClass.SECRET, True)
         elif value.isdigit():
-            kind = ("CREDIT_CARD", DataClass.PII, True)
+            kind = ("CARD", DataClass.PII, True)
         elif b"@" in value:
             kind = ("EMAIL", DataClass.PII, True)
         else:

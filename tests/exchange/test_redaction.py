@@ -192,7 +192,7 @@ def test_numbers_keep_their_spelling_beside_a_replacement() -> None:
 def test_a_card_number_inside_tool_input_becomes_a_string(format: WireFormat, body: Any) -> None:
     redacted = Workspace().send(format, body).body
     assert leaks(redacted) == []
-    assert b"LG_CREDIT_CARD_" in redacted
+    assert b"LG_CARD_" in redacted
 
 
 def test_a_card_number_inside_a_json_text_is_replaced_where_it_stands() -> None:
@@ -318,6 +318,63 @@ def test_signed_thinking_that_the_provider_wrote_is_trusted_with_exactly_its_tex
     assert workspace.send(MESSAGES, raw).body == raw
     with pytest.raises(RequestRefused):
         workspace.send(MESSAGES, thinking(f"another text with {VALUES[0]}"))
+
+
+@pytest.mark.parametrize("text", ["she is anna@corp.com", "the card is 4111111111111111", "so weak=hunter it is"])
+def test_what_is_found_in_signed_thinking_that_no_reply_brought_is_refused(text: str) -> None:
+    workspace = Workspace()
+    with pytest.raises(RequestRefused) as caught:
+        workspace.send(MESSAGES, thinking(text))
+    assert caught.value.code == "opaque_holds_value"
+    raw = orjson.dumps(thinking(text))
+    assert workspace.send(MESSAGES, raw, actions=ALLOW).body == raw
+    fresh = Workspace()
+    fresh.memory.note_signed(BLOB, text)
+    assert fresh.send(MESSAGES, raw).body == raw
+
+
+def test_an_own_placeholder_in_signed_thinking_is_no_finding() -> None:
+    workspace = Workspace()
+    raw = orjson.dumps(thinking(f"so weak={workspace.placeholder('hunter2').lower()} or {workspace.placeholder('x')}"))
+    with pytest.raises(RequestRefused):
+        workspace.send(MESSAGES, raw)
+    raw = orjson.dumps(thinking(f"the mail is {workspace.placeholder('anna@corp.com', 'EMAIL', 'pii')}"))
+    assert workspace.send(MESSAGES, raw).body == raw
+
+
+# ids
+
+
+def called(name: str) -> dict[str, Any]:
+    call = {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    return {
+        "messages": [
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": name, "content": "ok"},
+        ]
+    }
+
+
+def test_a_card_number_as_the_id_of_a_tool_call_is_refused() -> None:
+    with pytest.raises(RequestRefused) as caught:
+        Workspace().send(CHAT, called("4111111111111111"))
+    assert caught.value.code == "opaque_holds_value"
+
+
+@pytest.mark.parametrize("name", ["call_4111111111111111", "1732301234567", "123456789", "4111111111111112"])
+def test_other_ids_pass(name: str) -> None:
+    raw = orjson.dumps(called(name))
+    assert Workspace().send(CHAT, raw).body == raw
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_id_that_the_provider_made_may_look_like_a_card_number(stream: bool) -> None:
+    workspace = Workspace()
+    message = {"tool_calls": called("4111111111111111")["messages"][0]["tool_calls"]}
+    reply = orjson.dumps({"choices": [{"index": 0, "delta" if stream else "message": message}]})
+    workspace.receive(CHAT, b"data: " + reply + b"\n\ndata: [DONE]\n\n" if stream else reply, stream=stream)
+    raw = orjson.dumps(called("4111111111111111"))
+    assert workspace.send(CHAT, raw).body == raw
 
 
 # path, query, headers

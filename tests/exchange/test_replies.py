@@ -387,6 +387,20 @@ def test_whole_signed_thinking_is_not_restored_and_is_known_again() -> None:
     assert workspace.memory.has_signed(block["signature"], block["thinking"])
 
 
+def test_signed_reasoning_of_a_streamed_chat_is_known_again() -> None:
+    workspace = Workspace()
+    thought, signature = "she is anna@corp.com, I think", "c2lnbmVk" * 8
+    details: list[dict[str, Any]] = [
+        {"index": 0, "type": "reasoning.text", "text": piece} for piece in pieces_of(thought, 6)
+    ]
+    details += [{"index": 0, "type": "reasoning.text", "signature": piece} for piece in pieces_of(signature, 20)]
+    events = [{"choices": [{"index": 0, "delta": {"reasoning_details": [one]}}]} for one in details]
+    workspace.receive(CHAT, sse([*events, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]))
+    block = {"type": "reasoning.text", "text": thought, "signature": signature}
+    back = orjson.dumps({"messages": [{"role": "assistant", "content": "", "reasoning_details": [block]}]})
+    assert workspace.send(CHAT, back).body == back
+
+
 def test_encrypted_content_and_signatures_travel_byte_exact() -> None:
     workspace = Workspace()
     placeholder = workspace.placeholder(VALUES[0])
