@@ -87,7 +87,7 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
     """Sorted by start and free of overlaps.
 
     Of findings with one span the type that comes first in the published table wins, and it is distinctive if any of
-    them was; a finding inside another is covered by it; findings that overlap partly become one over both, named by
+    them was; a finding inside another is covered by it, and names it where it is most of it; findings that overlap partly become one over both, named by
     the first type in the table.
     """
     resolved: list[Finding] = []
@@ -100,6 +100,10 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
         elif finding.end > last.end:
             named = min(last, finding, key=lambda f: precedence(f.type))
             resolved[-1] = replace(named, start=last.start, end=finding.end)
+        elif 2 * (finding.end - finding.start) > last.end - last.start and precedence(finding.type) < precedence(
+            last.type
+        ):
+            resolved[-1] = replace(finding, start=last.start, end=last.end)
     return resolved
 
 

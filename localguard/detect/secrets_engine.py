@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from localguard.detect.candidate import Candidate
 from localguard.detect.finding import DataClass, Finding, Window
-from localguard.detect.keynames import literal_value, secret_key_type
+from localguard.detect.keynames import secret_key_type
+from localguard.detect.literals import literal_value
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.rules import compile_pattern

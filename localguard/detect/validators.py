@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
-from localguard.detect.keynames import literal_value
+from localguard.detect.context_validators import generated_marks, not_placeholder, random_or_mixed, told
+from localguard.detect.literals import literal_value
 from localguard.detect.tokens import (
     basic_credentials,
     checked_token,
@@ -312,6 +313,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "email": email,
     "generated": generated,
     "gitlab_token": gitlab_token,
+    "generated_marks": lambda candidate: generated_marks(candidate.value),
     "iban": iban,
     "jwt": jwt,
     "literal": literal,
@@ -321,10 +323,13 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "literal_query": literal_query,
     "literal_token": literal_token,
     "mixed": mixed,
+    "not_placeholder": lambda candidate: not_placeholder(candidate.value),
     "pem_body": pem_body,
     "phone": phone,
     "public_ip": public_ip,
     "random_looking": random_looking,
+    "random_or_mixed": lambda candidate: random_or_mixed(candidate.value, candidate.key),
+    "told": lambda candidate: told(candidate.value),
     "us_ssn": us_ssn,
     "userinfo_password": userinfo_password,
 }

@@ -1,0 +1,188 @@
+"""Which values assigned to a key that holds secrets are literal: no reference, no mask, no name, no code, no sentence."""
+
+import re
+from typing import Final, Literal
+
+from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
+from localguard.detect.randomness import looks_random, surprise
+from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, words_of
+
+Syntax = Literal["quoted", "env", "bare"]
+
+# What weak keys hold as well: digests with their algorithm, UUIDs, ULIDs, paths, addresses, public keys.
+_IDENTITY: Final = re.compile(
+    r"(?i)^(?:sha\d{1,3}|md5|blake\d?\w?|h1|mmh3|urn|arn|ssh-\w+|ecdsa-\w+|cus|sub|acct|price|prod|plan)[-:_ ]|"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^0x|^M[IE][IGE]|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
+)
+_NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']?$")
+_TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
+_ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
+
+_REFERENCE: Final = re.compile(
+    r"""(?x)
+    \$\{[^}]*\} | \$\([^)]*\) | \$\w+ | %\w+% | %\(\w+\)s | %[sdvq] | \{\{.*\}\} | \{[\w.\[\]!:"' ]*\} | <[^>]*> | \[[\w .-]*\] |
+    @[\w./-]+@ | \#\{[^}]*\} | <%.*%> | \$\[\[?.*\]\] | `[^`]*` | !\w+(?:\s.*)? | \*\w+ | &\w+ |
+    (?:process\.env|import\.meta\.env|os\.environ|os\.getenv|System\.getenv|ENV|env|getenv|secrets|vars|var|local|data|
+       module|config|settings|self|this|cls|args|options|opts|params|props|request|req|ctx|context|app)
+       (?:\.[\w.\[\]"'-]+|\[.*\]|\(.*\)) |
+    (?:vault|ssm|arn:aws|awssm|gcpsm|op|keyring|keychain|secretsmanager|azurekeyvault|file|ref|env|secret|enc|sops):\S* |
+    ENC\[.*\]? | file://.* |
+    [x*•.\-_#?=~+]{2,} | \.{3}.* | …
+    """,
+    re.IGNORECASE,
+)
+_INTERPOLATION: Final = re.compile(r"\$\{[^}]+\}|\{\{[^}]+\}\}|\$\([^)]+\)|#\{[^}]+\}")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*")
+_PATH_OF_NAMES: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+")
+_CALL_OR_INDEX: Final = re.compile(r"(?:new |await |not )?[A-Za-z_$][\w$.:<>*&]*[\(\[].*")
+# `process.current_process().authkey`, `a[0].b(c)`, `x if y else z`, `a + b`, `None, secure=None`
+_EXPRESSION: Final = re.compile(
+    r"""(?x)
+    (?:await\ |not\ |new\ )?[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\([^()]*\)|\[[^\]]*\])+[,;:)\]}]* |
+    [A-Za-z_$][\w$.]*\s+(?:[-+*/%|&<>=!?]{1,3}|if|else|or|and|is|in|as|for)\s.* |
+    [\w.()\[\]"']+,\s*\*{0,2}\w+(?:=|:\s|,|\)).*
+    """
+)
+_OPEN_CALL: Final = re.compile(r"[A-Za-z_$][\w$.]*\([\w.,\s\[\]]*")
+_STRING_PREFIX: Final = re.compile(r"(?i)(?:[bruf]|rb|br|rf|fr)[\"']")
+_FORMAT: Final = re.compile(r"%[-+0-9.]*[sdrvqxif]|%\(\w+\)[sd]|\{[\w.!:\[\]]*\}|\\[nrt]")
+_MASK_INSIDE: Final = re.compile(
+    r"(?i)\*{3,}|•{3,}|x{5,}|\.{3}$|<[a-z][\w -]*>|your[-_ ]|placeholder|redacted|example|changeme|insert[-_ ]"
+)
+_SENTENCE: Final = re.compile(
+    r"(?i)\b(?:the|your|you|is|are|was|a|an|of|to|for|in|on|must|should|please|enter|invalid|required|forgot|with|and|or|not|"
+    r"has|have|been|cannot|can|this|that|it|be|no|new|confirm|incorrect|missing|wrong|failed|expired|reset|from|if|when)\b"
+)
+
+
+def masked(value: str) -> bool:
+    """Whether `value` stands for a secret without being one: a reference, a mask, a placeholder, a call."""
+    text = value.strip()
+    return (
+        text.lower() in PLACEHOLDER_VALUES
+        or text[:1] in "$<{%[("
+        or bool(_REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
+        or bool(_OPEN_CALL.fullmatch(text) or (_PATH_OF_NAMES.fullmatch(text.rstrip("();")) and not _odd_path(text)))
+        or (len(set(text)) < 3 and len(text) > 3)
+    )
+
+
+def literal_value(value: str, key: str, syntax: Syntax) -> bool:
+    """Whether `value`, assigned to `key`, is itself the secret.
+
+    False for references (`${VAR}`, `process.env.X`, `os.environ[...]`), masks, placeholders, names of types, calls and
+    identifiers where the syntax makes code likely, and sentences. `syntax`: `quoted` is a string literal, `env` an
+    unquoted `KEY=value`, `bare` an unquoted `key: value` or `key = value`.
+    """
+    text = value.strip()
+    if syntax != "quoted" and not any(char.isdigit() for char in text):
+        text = text.rstrip(",;")
+    lowered = text.lower()
+    if len(text) < 3 or lowered in PLACEHOLDER_VALUES or _REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text):
+        return False
+    if (
+        "://" in text
+        or _INTERPOLATION.search(text)
+        or (text.startswith(("/", "./", "../", "~/")) and text.count("/") > 1)
+    ):
+        return False
+    if is_weak_key(key):
+        return _drawn(text, key)
+    kind = secret_key_type(key)
+    if text.isdigit() and (len(text) < 4 or kind != "PASSWORD"):
+        return False
+    if re.fullmatch(r"[\d.\s:/-]+", text) and kind != "PASSWORD":
+        return False
+    if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
+        return False
+    if _is_name_of_itself(text.rstrip(": ?"), key) or plain_word(text) in PASSWORD_WORDS:
+        return False
+    has_digit = any(char.isdigit() for char in text)
+    if syntax != "quoted" and not _unquoted_literal(value.strip(), lowered, syntax, has_digit):
+        return False
+    if " " in text or "\t" in text:
+        if _SENTENCE.search(text) and not _mostly_marks(text):
+            return False
+        if syntax == "bare":
+            return any(_is_random(word) for word in text.split())
+        if not has_digit and (len(text.split()) < 4 or syntax != "quoted"):
+            return False
+    return kind == "PASSWORD" or _strong_enough(text, has_digit)
+
+
+def _drawn(text: str, key: str) -> bool:
+    """Whether what a weak key holds was drawn at random, and is no digest, id or reference."""
+    if _NUMBER_KEY.search(key):
+        return text.isdigit() and 4 <= len(text) <= 8 and len(set(text)) > 1
+    if len(text) < 16 or " " in text or _IDENTITY.search(text):
+        return False
+    return looks_random(text)
+
+
+def _mostly_marks(text: str) -> bool:
+    """Generated from all printable characters, as the salts of web applications are: the words in it are chance."""
+    return len(text) >= 32 and sum(not char.isalnum() for char in text) > len(text) // 6 and looks_random(text)
+
+
+def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) -> bool:
+    """The part of the judgement that tells unquoted values from code."""
+    name = text.rstrip(",;)")
+    if lowered in TYPE_NAMES or _EXPRESSION.fullmatch(text) or _STRING_PREFIX.match(text):
+        return False
+    if (_CALL_OR_INDEX.fullmatch(text) and text[-1] in ")]},;:") or _OPEN_CALL.fullmatch(text):
+        return False
+    if name != text and _IDENTIFIER.fullmatch(name) and not (has_digit and name.isalnum()):
+        return False  # `f(credentials=enforce_credentials,`
+    if syntax == "env":
+        return has_digit or not _PATH_OF_NAMES.fullmatch(text) or _odd_path(text)
+    if text[-1] in ",;{([" or text[0] in "([{\"'`<>|=&*@!%" or "::" in text or "->" in text:
+        return False
+    if _PATH_OF_NAMES.fullmatch(text) and not _odd_path(text):
+        return False
+    if _IDENTIFIER.fullmatch(text):
+        if text.isalpha():
+            return (text.islower() or text[1:].islower()) and not is_common(text)
+        return has_digit and not is_common(text) and not _snake_of_words(text)
+    return True
+
+
+def _odd_path(text: str) -> bool:
+    """`o4NcwZ.OYOgB0` reads as a member of an object, but nobody names one so."""
+    parts = [part for part in re.split(r"\.|::|->|\?\.", text) if part]
+    return looks_random(text) or (
+        len(parts) == 2 and any(len(part) >= 5 and surprise(part) >= _ODD_NAME for part in parts)
+    )
+
+
+def _snake_of_words(text: str) -> bool:
+    parts = [part for part in text.split("_") if part]
+    return len(parts) > 1 and all(part.isalpha() or (part.isdigit() and len(part) < 3) for part in parts)
+
+
+def _is_random(word: str) -> bool:
+    return len(word) >= 6 and any(c.isdigit() for c in word) and any(c.isalpha() for c in word)
+
+
+def _strong_enough(text: str, has_digit: bool) -> bool:
+    """Keys, tokens and secrets are generated: long, and not a word. Passwords may be anything."""
+    if len(text) < 8 or is_common(text):
+        return False
+    if has_digit:
+        return True
+    if text.isalpha():
+        mixed_case = not (text.islower() or text.isupper() or text.istitle())
+        return len(text) >= 16 and mixed_case and len(words_of(text)) > len(text) // 5
+    return len(text) >= 12 and not re.fullmatch(r"[A-Za-z]+(?:[-_. :/][A-Za-z]+)*", text)
+
+
+def _is_name_of_itself(text: str, key: str) -> bool:
+    """`password: "password_input"`, `TOKEN = "X-Auth-Token"`: the value names a thing and is not one."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*(?:[-_. :/][A-Za-z0-9]+)*", text):
+        return False
+    if any(char.isdigit() for char in text):
+        return False
+    if is_common(text):
+        return True
+    words, own = set(words_of(text)), set(words_of(key))
+    telling = own & words & _TELLING
+    return bool(telling) and len(words) > 1
