@@ -31,6 +31,7 @@ from localguard.policy.model import (
     Effect,
     Endpoint,
     EndpointClass,
+    KnownValues,
     Layer,
     LayerName,
     Obligation,
@@ -270,6 +271,10 @@ def _layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path, int
         default_line=line("default"),
         other_hosts=other_hosts,
         not_applied=tuple(not_applied),
+        known_values=KnownValues(
+            None if parsed.known_values.files is None else tuple(parsed.known_values.files),
+            bool(parsed.known_values.git_authors),
+        ),
     )
 
 

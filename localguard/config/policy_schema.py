@@ -168,6 +168,13 @@ class ProxyTable(_Table):
     other_hosts: Literal["deny", "tunnel"] | None = None
 
 
+class KnownValuesTable(_Table):
+    """`[known_values]`: what of a workspace is known to be confidential before anything detects it."""
+
+    files: Annotated[list[Glob], Field(max_length=200)] | None = None
+    git_authors: bool | None = None
+
+
 class PolicyFile(_Table):
     """The whole file."""
 
@@ -180,3 +187,4 @@ class PolicyFile(_Table):
     budgets: list[BudgetTable] = []
     tests: list[TestTable] = []
     proxy: ProxyTable = ProxyTable()
+    known_values: KnownValuesTable = KnownValuesTable()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from localguard.detect.finding import Finding
+from localguard.detect.scanner import resolve
 from localguard.redact.vault import Vault
 
 Key = TypeVar("Key", bound=Hashable)
@@ -126,6 +127,7 @@ class WorkspaceMemory:
         self.fingerprint = fingerprint
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of the values that may leave."""
+        self._also: dict[Hashable, Callable[[bytes], list[Finding]]] = {}
         self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(_MAX_TEXTS)
         self.items: Bounded[bytes, Item] = Bounded(_MAX_ITEM_BYTES)
         self.clean: Bounded[str, bool] = Bounded(_MAX_CLEAN)
@@ -145,12 +147,33 @@ class WorkspaceMemory:
         if fingerprints == self.allowed:
             return
         self.allowed = fingerprints
-        self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
-        self.clean, self.unchanged = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED)
+        self._read_again()
         self.vault.stop_sweeping(lambda value: self.fingerprint(value) in fingerprints)
 
+    def find_also(self, source: Hashable, detect: Callable[[bytes], list[Finding]] | None) -> None:
+        """Find what `detect` of this source finds too, from now on; it must be linear. What was read before is read again."""
+        if detect is None and source not in self._also:
+            return
+        others = {name: one for name, one in self._also.items() if name != source}
+        self._also = others if detect is None else {**others, source: detect}
+        self._read_again()
+
+    def _read_again(self) -> None:
+        self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
+        self.clean, self.unchanged = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED)
+
+    @property
+    def judges(self) -> bool:
+        """Whether `judged` has anything to do."""
+        return bool(self.allowed or self._also)
+
     def judged(self, texts: Sequence[bytes], found: Sequence[tuple[Finding, ...]]) -> Sequence[tuple[Finding, ...]]:
-        """The findings of each text without those that the allow list lets through."""
+        """The findings of each text with those of the workspace's own rules, without those that the allow list lets through."""
+        for detect in self._also.values():
+            found = [
+                tuple(resolve([*findings, *also])) if (also := detect(text)) else findings
+                for text, findings in zip(texts, found, strict=True)
+            ]
         if not self.allowed or not any(found):
             return found
         return [

@@ -208,6 +208,16 @@ class PolicyTest:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KnownValues:
+    """What of a workspace is confidential whether or not a detector finds it."""
+
+    files: tuple[str, ...] | None = None
+    """Globs over file names and paths below the workspace's root; None for the built-in ones."""
+    git_authors: bool = False
+    """Whether names and addresses of the repository's authors are personal data."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
@@ -225,6 +235,7 @@ class Layer:
     default_line: int = 0
     other_hosts: Literal["deny", "tunnel"] | None = None
     """`[proxy] other_hosts`: what becomes of hosts in proxy mode that no endpoint names."""
+    known_values: KnownValues = KnownValues()
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
 

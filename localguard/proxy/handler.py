@@ -18,6 +18,8 @@ from aiohttp import web
 from localguard.config.agents import agent_of
 from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, KeyUnknown
 from localguard.config.workspaces import TokensDamaged
+from localguard.detect.finding import Finding
+from localguard.detect.rules import RuleInvalid
 from localguard.exchange.history import PREVIOUS_RESPONSE
 from localguard.exchange.reply import Framing, ReplyRefused, ReplyRestorer
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
@@ -37,6 +39,7 @@ from localguard.proxy.headers import (
     upstream_headers,
     without_credentials,
 )
+from localguard.proxy.knowledge import Knowledge
 from localguard.proxy.live import Exchange, Memories, new_exchange_id
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.recorder import Recorder
@@ -99,6 +102,7 @@ class Guard:
         self._control = control
         self._limits = limits
         self._memories = memories
+        self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
         self._ollama = OllamaModels(upstream, announce=recorder.model_check)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -187,11 +191,18 @@ class Guard:
             return RequestReading(exchange.format, memory, head, body)
 
         try:
+            await self._knowledge.refresh(memory, exchange.caller.workspace.roots, exchange.caller.layers)
             reading = await _off_loop(read, len(body))
-            found = memory.judged(reading.texts, await self._scan_pool.scan(reading.texts))
-            await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
+            size = sum(map(len, reading.texts))
+            found: Sequence[tuple[Finding, ...]] = await self._scan_pool.scan(reading.texts)
+            if memory.judges:
+                scanned_by_all = found
+                found = await _off_loop(lambda: memory.judged(reading.texts, scanned_by_all), size)
+            await _off_loop(lambda: reading.receive_findings(found), size)
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
+        except RuleInvalid as invalid:
+            raise Refused(refusals.of_rules(invalid)) from None
         except (ScanTimeout, ScannerFailed) as error:
             raise Refused(refusals.of_scanner(error)) from None
         facts = reading.facts

@@ -122,6 +122,17 @@ def of_scanner(error: LocalguardError) -> Refusal:
     )
 
 
+def of_rules(error: LocalguardError) -> Refusal:
+    """A rule file of the repository is broken: what it was to find would leave."""
+    return Refusal(
+        503,
+        "rules_invalid",
+        "repository-rules",
+        f"A rule file of this repository cannot be used: {error}",
+        "Correct it (see `localguard rules test`), or move it out of .localguard/rules.",
+    )
+
+
 def of_keys(error: LocalguardError) -> Refusal:
     """A key that the guard needs is not to be had."""
     return Refusal(503, "key_unavailable", "keys", f"{error}", "See `localguard doctor` and `localguard key list`.")
