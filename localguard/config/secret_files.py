@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from localguard.config.home import without_waiting
+from localguard.detect.candidate import Candidate
 from localguard.detect.finding import DataClass, Finding
-from localguard.detect.tokens import Candidate, random_looking
+from localguard.detect.tokens import random_looking
 from localguard.detect.words import word_set
 
 DEFAULT_FILES: Final = (
