@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 import typer
 
-from localguard.cli.exit_codes import ExitCode
+from localguard.cli.exit_codes import ExitCode, WrongUse
 from localguard.cli.options import HomeOption, PolicyOption, located
 from localguard.cli.output import print_json, printable
 
@@ -55,6 +55,16 @@ def scan(
     form: Annotated[
         Format, typer.Option("--format", help="jsonl with - reads lines {id, text} and answers each as it comes.")
     ] = Format.TEXT,
+    staged: Annotated[bool, typer.Option("--staged", help="Only what the next commit brings in.")] = False,
+    commits: Annotated[
+        str | None,
+        typer.Option(
+            "--commits",
+            metavar="RANGE",
+            help="Only what each commit of main..HEAD or the like brings in; --all for the whole history.",
+            show_default=False,
+        ),
+    ] = None,
     home: HomeOption = None,
     policy: PolicyOption = None,
 ) -> None:
@@ -65,10 +75,14 @@ def scan(
     """
     scanning = _Scanning(located(home, policy))
     wanted = paths or [Path()]
-    if wanted == [_STANDARD_INPUT] and form is Format.JSONL:
+    if staged or commits is not None:
+        if paths or (staged and commits is not None):
+            raise WrongUse("--staged and --commits stand alone: they look at the repository of the current directory.")
+        _scan_sources(scanning, _changed(commits), form)
+    elif wanted == [_STANDARD_INPUT] and form is Format.JSONL:
         _answer_lines(scanning, sys.stdin.buffer)
     else:
-        _scan_files(scanning, wanted, form)
+        _scan_sources(scanning, _texts(wanted), form)
     if scanning.found or scanning.failed:
         raise typer.Exit(ExitCode.FOUND)
 
@@ -85,16 +99,19 @@ class _Scanning:
         self.found = False
         self.failed = False
 
-    def scan(self, text: bytes) -> "list[Located]":
-        """Return the findings of a UTF-8 text. Raises _TookTooLong."""
+    def scan(self, text: bytes, lines: frozenset[int] | None = None) -> "list[Located]":
+        """Return the findings of a UTF-8 text, of all or only those that touch some of `lines`. Raises _TookTooLong."""
         from localguard.cli.scan_report import locate
 
         with _deadline(_DEADLINE_SECONDS):
             findings = self._scanner.scan(text)
         if not findings:
             return []
-        self.found = True
-        return locate(text, findings, _actions(self._layer, findings))
+        located = locate(text, findings, _actions(self._layer, findings))
+        if lines is not None:
+            located = [one for one in located if not lines.isdisjoint(range(one.line, one.end_line + 1))]
+        self.found = self.found or bool(located)
+        return located
 
 
 def _actions(layer: "Layer", findings: "Sequence[Finding]") -> Mapping[str, str]:
@@ -141,16 +158,25 @@ def _deadline(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _scan_files(scanning: _Scanning, paths: Sequence[Path], form: Format) -> None:
+class _Source(NamedTuple):
+    """A text to scan: its name, UTF-8 bytes, why there are none, and the lines that count (None: all)."""
+
+    name: str
+    text: bytes
+    problem: str | None = None
+    lines: frozenset[int] | None = None
+
+
+def _scan_sources(scanning: _Scanning, sources: Iterator[_Source], form: Format) -> None:
     from localguard.cli import scan_report
 
     results: list[tuple[str, Located]] = []
     skipped: list[dict[str, str]] = []
     files = 0
-    for name, text, problem in _texts(paths):
+    for name, text, problem, lines in sources:
         if problem is None:
             try:
-                found = scanning.scan(text)
+                found = scanning.scan(text, lines)
             except _TookTooLong:
                 problem = f"not scanned within {_DEADLINE_SECONDS:.0f} s"
                 scanning.failed = True
@@ -179,22 +205,48 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, bytes, str | None]]:
-    """Yield name, UTF-8 text and, where there is none, why; with a progress bar where a person waits."""
+def _texts(paths: Sequence[Path]) -> Iterator[_Source]:
+    """Yield the files behind the paths; with a progress bar where a person waits."""
     from localguard.cli import scan_files
 
     if _STANDARD_INPUT in paths:
         data = sys.stdin.buffer.read(scan_files.MAX_BYTES + 1)
         too_large = len(data) > scan_files.MAX_BYTES
-        yield "-", data.decode("utf-8", "replace").encode(), "larger than 64 MiB" if too_large else None
+        yield _Source("-", data.decode("utf-8", "replace").encode(), "larger than 64 MiB" if too_large else None)
     targets = scan_files.targets([path for path in paths if path != _STANDARD_INPUT])
     with _progress(len(targets)) as advance:
         for target in targets:
             try:
-                yield str(target.path), scan_files.read_text(target.path), None
+                yield _Source(str(target.path), scan_files.read_text(target.path))
             except scan_files.Unreadable as unreadable:
-                yield str(target.path), b"", unreadable.reason
+                yield _Source(str(target.path), b"", unreadable.reason)
             advance()
+
+
+def _changed(commits: str | None) -> Iterator[_Source]:
+    """Yield what is staged, or what each commit of a range brings in, with the lines that are new."""
+    from localguard.cli import scan_files, scan_git
+
+    here = Path.cwd()
+    changes = scan_git.staged(here) if commits is None else scan_git.commits(here, commits)
+    total = scan_git.count_commits(here, commits) if commits is not None else 0
+    last: str | None = None
+    with scan_git.blobs(here) as blobs, _progress(total) as advance:
+        for change in changes:
+            if change.commit != last:
+                last = change.commit
+                advance()
+            try:
+                after = blobs.text(change.after)
+            except scan_files.Unreadable as unreadable:
+                yield _Source(change.name, b"", unreadable.reason)
+                continue
+            try:
+                before = blobs.text(change.before) if change.before is not None else None
+            except scan_files.Unreadable:
+                before = None
+            lines = scan_git.new_lines(before, after) if before is not None else None
+            yield _Source(change.name, after, None, lines)
 
 
 @contextmanager

@@ -97,6 +97,14 @@ def read_text(path: Path) -> bytes:
         raise Unreadable(error.strerror or "cannot be read") from None
     if len(data) > MAX_BYTES:
         raise Unreadable("larger than 64 MiB")
+    return as_utf8(data)
+
+
+def as_utf8(data: bytes) -> bytes:
+    """Return text as UTF-8; UTF-16 with a byte order mark and Latin-1 are converted. Raises Unreadable for binary data."""
+    mark = _MARKS.get(data[:2])
+    if mark is None and b"\0" in data[:_PROBE_BYTES]:
+        raise Unreadable("binary")
     if mark is not None:
         return data.decode(mark, "replace").encode()
     try:
