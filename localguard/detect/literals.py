@@ -18,6 +18,11 @@ _NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']
 _TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
 _ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
 
+# Password hashes in modular crypt format (crypt(5)), Apache's and Django's: whoever has them can guess at leisure.
+CRYPT: Final = re.compile(
+    r"\$(?:[1-7]|2[abxy]?|y|apr1|argon2\w{1,2}|pbkdf2[\w-]*|scrypt|sha1|md5)\$|pbkdf2_sha256\$|\{SSHA\}"
+)
+
 _REFERENCE: Final = re.compile(
     r"""(?x)
     \$\{[^}]*\} | \$\([^)]*\) | \$\w+ | %\w+% | %\(\w+\)s | %[sdvq] | \{\{.*\}\} | \{[\w.\[\]!:"' ]*\} | <[^>]*> | \[[\w .-]*\] |
@@ -60,7 +65,7 @@ def masked(value: str) -> bool:
     text = value.strip()
     return (
         text.lower() in PLACEHOLDER_VALUES
-        or text[:1] in "$<{%[("
+        or (text[:1] in "$<{%[(" and not CRYPT.match(text))
         or bool(_REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
         or bool(_OPEN_CALL.fullmatch(text) or (_PATH_OF_NAMES.fullmatch(text.rstrip("();")) and not _odd_path(text)))
         or (len(set(text)) < 3 and len(text) > 3)

@@ -47,9 +47,14 @@ class Prefilter:
     def __init__(self, gates: Sequence[Gate]) -> None:
         self._names = tuple(gate.name for gate in gates)
         self._reach = tuple(gate.reach for gate in gates)
+        # Gates that share a pattern are one member of the set: it is searched once for all of them.
+        members: dict[bytes, list[int]] = {}
+        for index, gate in enumerate(gates):
+            members.setdefault(gate.pattern, []).append(index)
+        self._members = tuple(members.values())
         self._set = re2.Set.SearchSet(RE2_OPTIONS)
-        for gate in gates:
-            self._set.Add(gate.pattern)
+        for pattern in members:
+            self._set.Add(pattern)
         self._set.Compile()
         kinds: dict[tuple[bool, bool], list[bytes]] = {}
         for gate in gates:
@@ -71,7 +76,10 @@ class Prefilter:
 
     def gates_of(self, text: bytes) -> tuple[str, ...]:
         """The names of the gates that match anywhere in `text`."""
-        return tuple(self._names[index] for index in sorted(self._set.Match(text) or ()))
+        return tuple(self._names[index] for index in sorted(self._matching(text)))
+
+    def _matching(self, text: bytes) -> list[int]:
+        return [index for member in self._set.Match(text) or () for index in self._members[member]]
 
     def _spans(self, expression: Any, text: bytes) -> Iterator[_Span]:
         """Around each match its line, or CUT bytes on each side of it, and what the gates there reach for.
@@ -87,7 +95,7 @@ class Prefilter:
             start, end = found.span()
             left, cut_left = _line_start(text, start)
             right, cut_right = _line_end(text, max(end, start + 1))
-            reach = max((self._reach[index] for index in self._set.Match(text[left:right]) or ()), default=0)
+            reach = max((self._reach[index] for index in self._matching(text[left:right])), default=0)
             if reach and right < size:
                 far, cut_far = _line_end(text, min(size, right + reach))
                 yield left, far, cut_left, cut_far

@@ -12,6 +12,7 @@ from typing import Final
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.context_validators import generated_marks, not_placeholder, random_or_mixed, told
 from localguard.detect.literals import literal_value
+from localguard.detect.randomness import looks_random
 from localguard.detect.tokens import (
     basic_credentials,
     checked_token,
@@ -327,6 +328,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "pem_body": pem_body,
     "phone": phone,
     "public_ip": public_ip,
+    "random": lambda candidate: looks_random(candidate.value),
     "random_looking": random_looking,
     "random_or_mixed": lambda candidate: random_or_mixed(candidate.value, candidate.key),
     "told": lambda candidate: told(candidate.value),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localguard.config.rule_files import read_rules
+from localguard.detect.commands import CommandEngine
 from localguard.detect.finding import Finding, Window
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
@@ -52,7 +53,7 @@ class ScannerFailed(LocalguardError):
 def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:
     """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
     rules = read_rules(rules_dirs)
-    return Scanner(rules, (NormaliseEngine(rules), SecretsEngine(), PresidioEngine()))
+    return Scanner(rules, (NormaliseEngine(rules), CommandEngine(), SecretsEngine(), PresidioEngine()))
 
 
 class ScanPool:

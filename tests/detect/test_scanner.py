@@ -97,6 +97,11 @@ PUMPS = {
     "cloudant": b'"cloudant_key' + b" " * 50_000,
     "mail dots": b"x@" + b"a." * 40_000,
     "hex": b"0123456789abcdef" * 6_000,
+    "commands": b"mysql -p " * 11_000,
+    "commands with quotes": b"docker login -p '" * 6_000,
+    "pipes": b"echo a | " * 11_000 + b"chpasswd",
+    "argument lists": b'["mysql","-p",' * 7_000,
+    "here strings": b"passwd <<< " * 9_000,
     "umlauts": "password=ü".encode() * 8_000,
 }
 
