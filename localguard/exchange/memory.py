@@ -14,7 +14,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from localguard.detect.finding import Finding
 from localguard.detect.scanner import resolve
+from localguard.exchange.cores import CoreFilter
 from localguard.redact.vault import Vault
+
+_MAX_FILTERS = 4
+"""Two are asked for on every turn; one of 600 cores takes a millisecond to build."""
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -140,6 +144,7 @@ class WorkspaceMemory:
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self.numbers: Bounded[bytes, bool] = Bounded(10_000)
         """Long numbers that stood alone in a string of a reply."""
+        self._cores: Bounded[tuple[int, int], CoreFilter] = Bounded(_MAX_FILTERS)
         self._digest = hashlib.sha256(secrets.token_bytes(64))
 
     def allow(self, fingerprints: frozenset[str]) -> None:
@@ -183,6 +188,15 @@ class WorkspaceMemory:
 
     def _is_allowed(self, value: bytes) -> bool:
         return self.fingerprint(value.decode("utf-8", "replace")) in self.allowed
+
+    def cores_since(self, generation: int) -> CoreFilter:
+        """What tells texts that hold none of the values learnt after `generation`."""
+        span = (generation, self.vault.generation)
+        found = self._cores.get(span)
+        if found is None:
+            found = CoreFilter(self.vault.cores_since(generation))
+            self._cores.put(span, found)
+        return found
 
     def note_signed(self, signature: str, text: str) -> None:
         """Remember signed text as the provider wrote it: it holds nothing that the provider does not know."""

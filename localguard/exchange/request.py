@@ -16,7 +16,6 @@ from typing import TypeVar
 
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
-from localguard.exchange.cores import CoreFilter
 from localguard.exchange.facts import Facts, instruction_names, small_member, text_member, tool_names
 from localguard.exchange.head import Head, head_texts, redact_head
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
@@ -105,7 +104,6 @@ class RequestReading:
         self._new_bytes = 0
         self._split: Split | None = None
         self._works: list[_Work] = []
-        self._cores: dict[tuple[int, int], CoreFilter] = {}
         self._head_texts = head_texts(head)
         for text in self._head_texts:
             self._want(text.raw, text.context, text.text)
@@ -372,11 +370,7 @@ class RequestReading:
 
     def _may_hold(self, raw: bytes, generation: int) -> bool:
         """Whether a value learnt after `generation` may stand in `raw`, whose values are spelled plainly."""
-        now = self._memory.vault.generation
-        cores = self._cores.get((generation, now))
-        if cores is None:
-            cores = self._cores[generation, now] = CoreFilter(self._memory.vault.cores_since(generation))
-        return cores.may_hold(raw)
+        return self._memory.cores_since(generation).may_hold(raw)
 
     def _is_untouched(self, work: _Work, item: Item) -> bool:
         """Whether a new piece holds nothing to be replaced, told without looking into its texts."""

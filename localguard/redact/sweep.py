@@ -7,8 +7,12 @@ from functools import cached_property
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
+from localguard.redact.encodings import Embedded
+
 MAX_PATTERNS = 30_000
 MAX_PATTERN_BYTES = 4 * 1024 * 1024
+_MAX_ENCODED = MAX_PATTERNS // 2
+"""Beyond so many patterns values learnt are looked for in their plain spellings only."""
 MAX_PATTERN_LENGTH = 64 * 1024
 _MAX_RECENT, _MAX_MIDDLE = 64, 4096
 """A new value rebuilds the recent level only. Up to some 64 patterns are looked for at gigabytes a second (ahocorasick's
@@ -33,6 +37,8 @@ class Pattern:
     text: bytes
     type: str
     data_class: str
+    embedded: Embedded | None = None
+    """Set for an encoded spelling, which counts wherever it stands."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Level:
 
     @cached_property
     def shorter(self) -> tuple[int, ...]:
-        """For each pattern the longest other one that is its prefix and ends at a token boundary within it, or -1."""
+        """For each pattern the longest other one that is its prefix and may end within it, or -1."""
         answer = [-1] * len(self.patterns)
         open_prefixes: list[int] = []
         for index in sorted(range(len(self.patterns)), key=lambda at: self.patterns[at].text):
@@ -68,7 +74,8 @@ class Level:
                 open_prefixes.pop()
             if open_prefixes:
                 parent = open_prefixes[-1]
-                ends_well = ends_at_boundary(text, len(self.patterns[parent].text))
+                prefix = self.patterns[parent]
+                ends_well = prefix.embedded is not None or ends_at_boundary(text, len(prefix.text))
                 answer[index] = parent if ends_well else answer[parent]
             open_prefixes.append(index)
         return tuple(answer)
@@ -90,6 +97,8 @@ class Sweep:
     def add(self, pattern: Pattern) -> bool:
         """Look for `pattern` from now on; False if it was looked for already or is too long to be."""
         if not pattern.text or len(pattern.text) > MAX_PATTERN_LENGTH or pattern.text in self._known:
+            return False
+        if pattern.embedded is not None and (len(self._known) > _MAX_ENCODED or self._bytes > MAX_PATTERN_BYTES // 2):
             return False
         self._known[pattern.text] = pattern
         self._bytes += len(pattern.text)
@@ -149,17 +158,14 @@ def occurrences(level: Level, text: bytes, low: int, high: int) -> Iterator[tupl
 
 
 def _accepted(level: Level, text: bytes, index: int, start: int, *, strict: bool) -> Iterator[tuple[int, int, Pattern]]:
-    if strict and not starts_at_boundary(text, start):
-        return
-    pattern = level.patterns[index]
-    end = start + len(pattern.text)
-    if strict and not ends_at_boundary(text, end):
-        index = level.shorter[index]
-        if index < 0:
-            return
+    starts_well = not strict or starts_at_boundary(text, start)
+    while index >= 0:
         pattern = level.patterns[index]
         end = start + len(pattern.text)
-    yield start, end, pattern
+        if pattern.embedded is not None or (starts_well and (not strict or ends_at_boundary(text, end))):
+            yield start, end, pattern
+            return
+        index = level.shorter[index]
 
 
 def starts_at_boundary(text: bytes, start: int) -> bool:

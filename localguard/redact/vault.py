@@ -5,11 +5,12 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from localguard.errors import LocalguardError
 from localguard.redact import placeholder as placeholders
+from localguard.redact.encodings import embedded_spellings, token_spellings, widened
 from localguard.redact.sweep import Pattern, Sweep, occurrences
 
 MAX_VALUES = 200_000
@@ -17,7 +18,7 @@ MAX_BYTES = 64 * 1024 * 1024
 CLASS_ORDER = ("secret", "custom", "pii")
 """Data classes, strictest first: of a value with several the strictest counts."""
 _ENTRY_OVERHEAD = 400  # bytes of a dictionary slot, an entry and its strings, beside the value itself; measured
-_MAX_CORES = 100_000
+_MAX_CORES = 20_000
 
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
 _LETTER_RUN = re.compile(r"[A-Za-z0-9]{16,}")
@@ -68,7 +69,7 @@ class Vault:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
         self._sweep = Sweep()
-        self._cores: list[bytes] = []
+        self._cores: list[tuple[bytes, ...]] = []
         self._cores_forgotten = 0
         self._stricter: dict[bytes, str] = {}  # by swept spelling, the class of what was first known as a laxer one
 
@@ -149,8 +150,7 @@ class Vault:
         with self._lock:
             stopped = [one for one in self._entries.values() if one.swept and is_allowed(one.known.value)]
             for entry in stopped:
-                plain, escaped, unescaped = spellings(entry.known.value)
-                self._sweep.remove((plain, *escaped, *([] if unescaped is None else [unescaped])))
+                self._sweep.remove([pattern.text for pattern in _patterns(entry.known)])
                 entry.swept = False
             return len(stopped)
 
@@ -185,7 +185,7 @@ class Vault:
             first = generation - self._cores_forgotten
             if first < 0:
                 return (b"",)
-            return tuple(self._cores[first:])
+            return tuple(dict.fromkeys(itertools.chain.from_iterable(self._cores[first:])))
 
     def sweep(self, text: bytes, without: Collection[str] = ()) -> list[Span]:
         """Return where distinctive known values stand in `text` at token boundaries, sorted, not overlapping.
@@ -205,6 +205,8 @@ class Vault:
             for low, high in _pairs(edges):
                 if low < high:
                     for start, end, pattern in occurrences(level, text, low, high):
+                        if pattern.embedded is not None:
+                            start, end = widened(text, start, end, pattern.embedded, low, high)
                         data_class = stricter.get(pattern.text, pattern.data_class)
                         if data_class not in without:
                             hits.append((start, end, pattern, data_class))
@@ -213,36 +215,39 @@ class Vault:
         hits.sort(key=lambda hit: (hit[0], -hit[1]))
         spans: list[Span] = []
         start, end, pattern, data_class = hits[0]
+        plain = pattern.embedded is None  # what an encoded spelling covers is found by that again
         for other_start, other_end, other, other_class in [*hits[1:], (len(text) + 1, 0, hits[0][2], "")]:
             if other_start < end:
                 end = max(end, other_end)
                 data_class = min(data_class, other_class, key=_rank)
+                plain = plain or other.embedded is None or end > other_end
                 continue
             value = text[start:end].decode("utf-8", "surrogatepass")
-            own = self.placeholder_for(value, pattern.type, data_class=data_class, distinctive=True)
+            own = self.placeholder_for(value, pattern.type, data_class=data_class, distinctive=plain)
             spans.append(Span(start, end, own, pattern.type, data_class))
             start, end, pattern, data_class = other_start, other_end, other, other_class
+            plain = pattern.embedded is None
         return spans
 
     def _tighten(self, entry: _Entry, data_class: str) -> None:
         """A value turns out to be of a stricter class: it is looked for as such in every text, old ones too."""
         entry.known = replace(entry.known, data_class=data_class)
         if entry.swept:
-            plain, escaped, unescaped = spellings(entry.known.value)
-            for text in (plain, *escaped, *([] if unescaped is None else [unescaped])):
-                self._stricter[text] = data_class
-            self._learn_core(plain)
+            patterns = _patterns(entry.known)
+            for pattern in patterns:
+                self._stricter[pattern.text] = data_class
+            self._learn_cores(patterns)
 
     def _start_sweeping(self, known: Known) -> None:
-        plain, escaped, unescaped = spellings(known.value)
-        added = [self._sweep.add(Pattern(text, known.type, known.data_class)) for text in (plain, *escaped)]
-        if any(added):
-            self._learn_core(plain)
-        if unescaped is not None and self._sweep.add(Pattern(unescaped, known.type, known.data_class)):
-            self._learn_core(unescaped)
+        self._learn_cores([pattern for pattern in _patterns(known) if self._sweep.add(pattern)])
 
-    def _learn_core(self, text: bytes) -> None:
-        self._cores.append(core_of(text))
+    def _learn_cores(self, patterns: Sequence[Pattern]) -> None:
+        """A new generation, with what tells texts that may hold one of `patterns`."""
+        if not patterns:
+            return
+        cores = dict.fromkeys(core_of(pattern.text) for pattern in patterns)
+        plain = next((core for core in cores), b"")
+        self._cores.append(tuple(core for core in cores if core == plain or plain not in core))
         if len(self._cores) > _MAX_CORES:
             self._cores_forgotten += len(self._cores) // 2
             del self._cores[: len(self._cores) // 2]
@@ -251,6 +256,15 @@ class Vault:
         while len(self._entries) > 1 and (len(self._entries) > MAX_VALUES or self._bytes > MAX_BYTES):
             _, entry = self._entries.popitem(last=False)
             self._bytes -= _weight(entry.known.value)
+
+
+def _patterns(known: Known) -> list[Pattern]:
+    """Every spelling of a value that is looked for, the plain one first."""
+    plain, escaped, unescaped = spellings(known.value)
+    tokens = [one.encode("utf-8", "surrogatepass") for one in token_spellings(known.value)]
+    texts = dict.fromkeys((plain, *escaped, *([] if unescaped is None else [unescaped]), *tokens))
+    made = [Pattern(text, known.type, known.data_class) for text in texts]
+    return made + [Pattern(one.text, known.type, known.data_class, one) for one in embedded_spellings(plain)]
 
 
 def spellings(value: str) -> tuple[bytes, tuple[bytes, ...], bytes | None]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -318,6 +319,27 @@ def test_signed_thinking_that_the_provider_wrote_is_trusted_with_exactly_its_tex
     assert workspace.send(MESSAGES, raw).body == raw
     with pytest.raises(RequestRefused):
         workspace.send(MESSAGES, thinking(f"another text with {VALUES[0]}"))
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, bytes.hex, quote])
+def test_a_known_value_encoded_in_a_later_turn_is_replaced_and_comes_back(encode: Callable[[bytes], Any]) -> None:
+    workspace = Workspace()
+    value = VALUES[4]
+    first = {"role": "user", "content": f"it is {value}"}
+    early = {"role": "user", "content": f"it was {encode(b'first/' + value.encode())!s}"}
+    workspace.send(CHAT, {"messages": [early]})
+    workspace.send(CHAT, {"messages": [early, first]})
+    later = f"<{encode(b'user:' + value.encode() + b'!')!s}>"
+    redacted = workspace.send(CHAT, {"messages": [early, first, {"role": "user", "content": later}]}).body
+    for data in (b"first/" + value.encode(), b"user:" + value.encode() + b"!"):
+        encoded = encode(data)
+        encoded = encoded.decode() if isinstance(encoded, bytes) else encoded
+        assert encoded[8:-6].encode() not in redacted
+    sent = orjson.loads(redacted)["messages"]
+    assert "LG_API_KEY_" in sent[0]["content"]
+    reply = orjson.dumps({"choices": [{"index": 0, "message": {"content": sent[2]["content"]}}]})
+    back = orjson.loads(workspace.receive(CHAT, reply, stream=False)[0])
+    assert back["choices"][0]["message"]["content"] == later
 
 
 @pytest.mark.parametrize("text", ["she is anna@corp.com", "the card is 4111111111111111", "so weak=hunter it is"])

@@ -1,8 +1,11 @@
 """The vault and the sweep: one value, one placeholder; known values found again at token boundaries."""
 
+import base64
+import html
 import json
 import re
 import threading
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given, settings
@@ -239,11 +242,109 @@ class TestSweep:
         vault.sweep(b"a" * 400_000)
 
 
+def encodings(value: str) -> dict[str, str]:
+    """A value as encoders write it, in the middle of other text."""
+    raw = value.encode()
+    escaped = quote(value, safe="")
+    found = {
+        "hex": f"x{raw.hex()}00",
+        "HEX": f"0A{raw.hex().upper()}",
+        "percent": f"?q={escaped}&x",
+        "percent, lower": "?q=" + re.sub("%..", lambda one: one[0].lower(), escaped),
+        "path": f"a {quote(value)} b",
+        "form": f"q={quote_plus(value)}",
+        "encodeURIComponent": quote(value, safe="!'()*"),
+        "html": f"<b>{html.escape(value)}</b>",
+        "html, decimal": html.escape(value).replace("&#x27;", "&#39;"),
+        "json": json.dumps(json.dumps({"a": value})),
+    }
+    for shift in range(3):
+        for end in range(3):
+            data = b"\xffuser:"[: shift + 3] + raw + b" and more"[: end + 3]
+            found[f"base64 {shift} {end}"] = base64.b64encode(data).decode()
+            found[f"base64url {shift} {end}"] = "https://h/x?d=" + base64.urlsafe_b64encode(data).decode().rstrip("=")
+    found["base64 alone"] = f"data = '{base64.b64encode(raw).decode()}'"
+    return found
+
+
+AWKWARD = ["Ab3$xyz9", "p+ss/w=rd1 &x<'\"9Q", "naïve-Pässwörd-77", secret(), "?>?>?>?>Aa1~~~"]
+
+
+class TestEncodings:
+    @pytest.mark.parametrize("value", AWKWARD)
+    def test_a_known_value_is_found_in_every_encoding(self, vault: Vault, value: str) -> None:
+        learn(vault, value)
+        for name, text in encodings(value).items():
+            raw = text.encode()
+            assert vault.sweep(raw), name
+
+    @pytest.mark.parametrize("value", AWKWARD)
+    def test_what_stands_for_an_encoding_comes_back_to_the_bytes(self, vault: Vault, value: str) -> None:
+        learn(vault, value)
+        for text in encodings(value).values():
+            raw = text.encode()
+            made, at = "", 0
+            for span in vault.sweep(raw):
+                made += raw[at : span.start].decode() + span.placeholder
+                at = span.end
+            made += raw[at:].decode()
+            assert vault.sweep(made.encode()) == []
+            back = re.sub("LG_[A-Z0-9_]+_[0-9A-Z]{16}", lambda one: resolved(vault, one[0]), made)
+            assert back == text
+
+    @pytest.mark.parametrize("value", AWKWARD)
+    def test_no_bit_of_it_is_left_in_base64(self, vault: Vault, value: str) -> None:
+        """Whichever bytes stand beside a value, all its own bits are replaced."""
+        learn(vault, value)
+        raw = value.encode()
+        for shift in range(3):
+            text = base64.b64encode(bytes(shift) + raw + bytes(3))
+            (span,) = vault.sweep(text)
+            left = text[: span.start] + b"~" + text[span.end :]
+            assert set(left) <= set(b"A~="), shift
+
+    def test_an_encoding_that_was_replaced_is_not_looked_for_in_encodings_of_its_own(self, vault: Vault) -> None:
+        learn(vault, secret())
+        generation = vault.generation
+        vault.sweep(base64.b64encode(b"x" + secret().encode()))
+        assert vault.generation == generation
+
+    def test_its_cores_tell_every_encoding(self, vault: Vault) -> None:
+        for value in AWKWARD:
+            before = vault.generation
+            learn(vault, value)
+            cores = vault.cores_since(before)
+            for name, text in encodings(value).items():
+                assert any(core in text.encode() for core in cores), name
+
+    def test_a_value_that_is_allowed_is_not_looked_for_in_encodings(self, vault: Vault) -> None:
+        learn(vault, secret())
+        vault.stop_sweeping(lambda value: True)
+        assert [vault.sweep(text.encode()) for text in encodings(secret()).values()] == [[]] * len(encodings(secret()))
+
+    @pytest.mark.parametrize("text", ["import os, sys", "ab" * 4000, "0123456789abcdef" * 100, "Zm9vYmFyYmF6" * 50])
+    def test_other_text_is_left_alone(self, vault: Vault, text: str) -> None:
+        for value in AWKWARD:
+            learn(vault, value)
+        assert vault.sweep(text.encode()) == []
+
+    @pytest.mark.parametrize("value", ["Ab3$xy9", "x" * 7])
+    def test_short_values_have_no_encodings(self, vault: Vault, value: str) -> None:
+        learn(vault, value)
+        assert vault.sweep(base64.b64encode(value.encode() * 3)) == []
+
+
+def resolved(vault: Vault, own: str) -> str:
+    known = vault.resolve(own)
+    assert known is not None
+    return known.value
+
+
 class TestGenerations:
     def test_a_new_distinctive_value_makes_a_new_generation_with_its_core(self, vault: Vault) -> None:
         before = vault.generation
         learn(vault, "ab-" + secret())
-        assert vault.cores_since(before) == (secret().encode(),)
+        assert vault.cores_since(before)[0] == secret().encode()
         learn(vault, "ab-" + secret())
         assert vault.cores_since(vault.generation) == ()
 
@@ -268,7 +369,7 @@ class TestGenerations:
             learn(vault, secret(seed))
         assert vault.generation == 20
         assert vault.cores_since(0) == (b"",)
-        assert vault.cores_since(19) == (secret(19).encode(),)
+        assert vault.cores_since(19)[0] == secret(19).encode()
 
 
 class TestCredentials:
