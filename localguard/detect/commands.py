@@ -17,6 +17,7 @@ from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
 _RULE: Final = "command/password"
+MAX_WORDS: Final = 40  # of one command that are read, so that a line of nothing but commands stays cheap
 _NAMES: Final = "|".join(re.escape(name) for name in sorted(PROGRAMS, key=len, reverse=True))
 _MARKS: Final = "|".join(
     re.escape(mark)
@@ -30,7 +31,9 @@ _POSITIONAL: Final = "|".join(
 )
 _WORD: Final = r"""(?:[^\s"'|;&<>`()\\]|\\.|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')+"""
 _WORDS: Final = re.compile(_WORD)
-_STOP: Final = re.compile(r"[|;&`\n]|\)\s|<<<")
+_STOP: Final = re.compile(r"[|;&`\n]|\)\s|<<<|\\n")
+_LIST: Final = re.compile(r"""\\{0,3}["']\s*,\s*""")
+_SPACE: Final = re.compile(r"[ \t]*(?:\\\n[ \t]*)?")
 _ITEM: Final = re.compile(r"""\\{0,3}(["'])((?:[^"'\\\n]|\\[^"'])*)\\{0,3}\1\s*,?\s*""")
 _COMMAND: Final = re.compile(r"(?:^|[\s\"'`/\\(;|&=$>@:-])(" + _NAMES + r")(?=[\s\"'\\])")
 _PIPE: Final = re.compile(
@@ -46,10 +49,10 @@ _HERE: Final = re.compile(
 )
 _SEND: Final = re.compile(r"""(?i)password[^\n]{0,40}?\bsend\b[^"\n]{0,10}\\?["{](?P<word>[^"\\\n$}]{3,})""")
 _GATES: Final[dict[str, str]] = {
-    _RULE: r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:" + _NAMES + r")[\"']?,?[ \t]+(?:[^\n]*[ \t\"':])?(?:" + _MARKS + r")",
+    _RULE: r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:" + _NAMES + r")[\"']?,?[ \t]+(?:[^\n]*?[ \t\"':])?(?:" + _MARKS + r")",
     "command/argument": r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:" + _POSITIONAL + r")[\"']?,?[ \t]+[^\n]",
-    "command/piped": r"(?:echo|printf)[ \t][^\n]*\|[^\n]*(?:chpasswd|sudo|stdin|cryptsetup|passphrase-fd|kinit|login|secrets?)"
-    r"|<<<[ \t]*[\"']?[^\s\"'$]|(?i:password)[^\n]*\bsend\b",
+    "command/piped": r"(?:echo|printf)[ \t][^\n]*?\|[^\n]*?(?:chpasswd|sudo|stdin|cryptsetup|passphrase-fd|kinit|login|secrets?)"
+    r"|<<<[ \t]*[\"']?[^\s\"'$]|(?i:password)[^\n]*?\bsend\b",
 }
 
 
@@ -89,10 +92,13 @@ def _finding(piece: Piece, start: int, end: int) -> Finding:
 
 
 def _commands(text: str) -> Iterator[tuple[int, int]]:
-    for found in _COMMAND.finditer(text):
+    """The values of each command. What one that has some has read is not read again as another."""
+    position = 0
+    while (found := _COMMAND.search(text, position)) is not None:
         words = list(_arguments(text, found.end(1), quoted=text[found.start(1) - 1 : found.start(1)] in ('"', "'")))
-        for options in PROGRAMS[found[1]]:
-            yield from _values(text, words, options)
+        spans = [span for options in PROGRAMS[found[1]] for span in _values(text, words, options)]
+        yield from spans
+        position = words[-1][1] if spans else found.end(1)
 
 
 def _piped(text: str) -> Iterator[tuple[int, int]]:
@@ -107,18 +113,18 @@ def _piped(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _arguments(text: str, start: int, *, quoted: bool) -> Iterator[tuple[int, int]]:
-    """The spans of the words after the program's name, at most 64: of a command line, or of a list of quoted strings."""
+    """The spans of the words after the program's name, at most MAX_WORDS: of a command line, or of a list of quoted strings."""
     count = 0
-    if quoted and (lead := re.compile(r"""\\{0,3}["']\s*,\s*""").match(text, start)):
+    if quoted and (lead := _LIST.match(text, start)):
         position = lead.end()
-        while count < 64 and (item := _ITEM.match(text, position)):
+        while count < MAX_WORDS and (item := _ITEM.match(text, position)):
             yield item.span(2)
             position = item.end()
             count += 1
         return
     position = start
-    while count < 64:
-        space = re.compile(r"[ \t]*(?:\\\n[ \t]*)?").match(text, position)
+    while count < MAX_WORDS:
+        space = _SPACE.match(text, position)
         position = space.end() if space else position
         if position >= len(text) or _STOP.match(text, position):
             return
@@ -126,6 +132,8 @@ def _arguments(text: str, start: int, *, quoted: bool) -> Iterator[tuple[int, in
         if word is None:
             position += 1
             continue
+        if count and word[0] in PROGRAMS:
+            return  # a command of its own
         yield word.span()
         position = word.end()
         count += 1

@@ -1,6 +1,7 @@
 """Which values assigned to a key that holds secrets are literal: no reference, no mask, no name, no code, no sentence."""
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
@@ -72,6 +73,7 @@ def masked(value: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     """Whether `value`, assigned to `key`, is itself the secret.
 
