@@ -36,6 +36,8 @@ class Facts:
     types: frozenset[str]
     tools: tuple[str, ...]
     attachments: frozenset[str]
+    unread: frozenset[str]
+    """Kinds of those attachments that nobody could look through, or in which something was found."""
     instructions: tuple[tuple[str, str], ...]
     leaves: int
     opaque: int

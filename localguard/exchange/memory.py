@@ -103,6 +103,8 @@ class Item:
     opaque: int
     tools: tuple[str, ...]
     attachments: frozenset[str]
+    unread: frozenset[str]
+    """Kinds of those attachments that nobody looked through, or in which something was found."""
     instructions: tuple[tuple[str, str], ...]
     held: frozenset[str]
     """Classes of what was found at places that cannot be rewritten."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from localguard.detect.documents import DocumentText
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.facts import Facts, instruction_names, small_member, text_member, tool_names
@@ -102,6 +103,8 @@ class RequestReading:
         self._findings: dict[bytes, tuple[Finding, ...]] = {}
         self._body = body
         self._new_bytes = 0
+        self._attached: list[tuple[Opaque, bytes]] = []
+        self._read_documents: dict[int, tuple[bytes | None, DocumentText | None]] = {}
         self._split: Split | None = None
         self._works: list[_Work] = []
         self._head_texts = head_texts(head)
@@ -146,6 +149,45 @@ class RequestReading:
         if opaque.signed:
             return "" if self._memory.has_signed(opaque.signature, opaque.leaf.text) else opaque.leaf.text
         return opaque.leaf.text if is_identifier(opaque) else opaque.readable or bare_token(opaque)
+
+    @property
+    def documents(self) -> list[bytes]:
+        """The attached documents whose text nobody has seen yet, for `receive_documents`."""
+        self._attached = [
+            (opaque, data)
+            for work in self._works
+            if work.item is None and work.texts is not None
+            for opaque in work.texts.opaque
+            if (data := opaque.document) is not None
+        ]
+        return [data for _, data in self._attached]
+
+    def receive_documents(self, texts: Sequence[DocumentText | None]) -> None:
+        """Take in the text of each of `documents`, None for those that cannot be read; it becomes part of `texts`."""
+        for (opaque, data), document in zip(self._attached, texts, strict=True):
+            text = document.text if document is not None else ""
+            if b"\0" not in data:  # a PDF may be plain text, and what a parser drops of it would still leave
+                text += "\n" + data.decode("utf-8", "replace")
+            self._read_documents[id(opaque)] = (self._want(text.encode(), b"", text), document)
+        self.texts = [scan.text for waiting in self._waiting.values() for scan in waiting.scans]
+
+    def _look_into(self, texts: Texts, types: set[str]) -> frozenset[str]:
+        """Kinds of attachments that nobody looked through, or in which something was found; what was found is added to `types`."""
+        unread: set[str] = set()
+        for opaque in texts.opaque:
+            if not opaque.attachment:
+                continue
+            key, document = self._read_documents.get(id(opaque), (None, None))
+            findings = self._findings.get(key, ()) if key is not None else ()
+            known = self._memory.vault.sweep(document.text.encode()) if document is not None else []
+            types.update(name for span in known for name in (span.type, span.data_class))
+            if document is None or findings or known:
+                unread.add(opaque.attachment)
+            elif document.has_pictures:
+                unread.add("image")
+            for finding in findings:
+                types.update((finding.type, str(finding.data_class)))
+        return frozenset(unread)
 
     def _want(self, text: bytes, context: bytes, clean: str) -> bytes | None:
         """Have a boundary text scanned unless that was done before; `clean` is the text again, as `str`.
@@ -204,6 +246,7 @@ class RequestReading:
                 for finding in findings:
                     types.update((finding.type, str(finding.data_class)))
         raw = work.piece.raw
+        unread = self._look_into(work.texts, types)
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
@@ -214,6 +257,7 @@ class RequestReading:
             opaque=len(work.texts.opaque),
             tools=tool_names(work.piece, work.texts.document.value),
             attachments=frozenset(work.texts.attachments),
+            unread=unread,
             instructions=self._instructions(raw),
             held=self._held(work.texts),
             references=named_by_items(self._format.name, work.piece, work.texts.document.value),
@@ -279,6 +323,7 @@ class RequestReading:
             types=frozenset(types),
             tools=tuple(dict.fromkeys(name for item in items for name in item.tools)),
             attachments=frozenset(name for item in items for name in item.attachments),
+            unread=frozenset(name for item in items for name in item.unread),
             instructions=tuple(dict.fromkeys(pair for item in items for pair in item.instructions)),
             leaves=sum(item.leaves for item in items),
             opaque=sum(item.opaque for item in items),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from localguard.detect.documents import OFFICE, PDF, document_kind
 from localguard.detect.finding import Finding
 from localguard.detect.words import word_set
 from localguard.wire.json_edit import Document, JsonInvalid, Leaf, LeafKind, PathLink, lift_spans, parse, path_text
@@ -47,6 +48,9 @@ _HOLDING = word_set(
 _LEAST_BASE64 = 8
 _HEAD_BASE64 = 1024
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_MEDIA_MEMBERS = ("data", "images", "file_data")
+_SNIFFED = 1400
+_TO_STANDARD = str.maketrans("-_", "+/")
 _MAX_TOKEN = 400
 """Characters. No issuer's token is longer, and most signatures and media are."""
 _NAME = re.compile(r"[\w.$/ -]{1,80}")
@@ -122,6 +126,19 @@ class Opaque:
     signature: str = ""
     readable: str = ""
     """The text that a sealed leaf spells in base64: nothing that a provider seals does, so it is looked at."""
+    attachment: str = ""
+    """The kind of attachment that the leaf is, e.g. `image` or `application/pdf`; empty for what is none."""
+
+    @property
+    def document(self) -> bytes | None:
+        """The attached document that the leaf spells in base64, if it is of a kind that can be read."""
+        if self.attachment not in (PDF, OFFICE):
+            return None
+        body = self.leaf.text[self.leaf.text.find(",") + 1 :].rstrip("=").translate(_TO_STANDARD)
+        try:
+            return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+        except ValueError:
+            return None
 
 
 @dataclass(slots=True)
@@ -157,10 +174,17 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
         elif kind is Kind.SIGNED:
             found.opaque.append(Opaque(leaf, signed=True, signature=_signature(document.value, leaf)))
         elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
-            _note_attachment(found, leaf)
-            readable = None if leaf.place.grammar is IDENTIFIER else _text_in_base64(leaf.text)
+            attachment = _attachment(leaf)
+            if attachment:
+                found.attachments.add(attachment)
+            blind = leaf.place.grammar is IDENTIFIER or attachment in (
+                PDF,
+                OFFICE,
+            )  # a document is not rewritten as text
+            readable = None if blind else _text_in_base64(leaf.text)
             if readable is None or leaf.place.grammar is SEALED:
-                found.opaque.append(Opaque(leaf, signed=False, readable=readable[0].decode() if readable else ""))
+                spelled = readable[0].decode() if readable else ""
+                found.opaque.append(Opaque(leaf, signed=False, readable=spelled, attachment=attachment))
             else:
                 text, encoded = readable
                 inner_container = Container(text, container, leaf.start, encoded)
@@ -268,13 +292,23 @@ def _signature(value: object, leaf: Leaf) -> str:
     return str(holder.get("signature") or "") if isinstance(holder, dict) else ""
 
 
-def _note_attachment(found: Texts, leaf: Leaf) -> None:
-    if leaf.place.grammar is DATA_URL:
-        found.attachments.add(leaf.text[5:].split("/", 1)[0][:20])
-    elif leaf.place.grammar is BASE64 and leaf.key == "data":
-        found.attachments.add("media")
-    elif leaf.place.grammar is BASE64 and leaf.key == "images":
-        found.attachments.add("image")
+def _attachment(leaf: Leaf) -> str:
+    """The kind of attachment that an opaque leaf is, by its first bytes, else by what is said of it."""
+    grammar = leaf.place.grammar
+    if grammar is not DATA_URL and not (grammar is BASE64 and leaf.key in _MEDIA_MEMBERS):
+        return ""
+    start = leaf.text.find(",") + 1 if grammar is DATA_URL else 0
+    head = leaf.text[start : start + _SNIFFED].translate(_TO_STANDARD)
+    try:
+        kind = document_kind(base64.b64decode(head[: len(head) // 4 * 4]))
+    except ValueError:
+        kind = None
+    if kind is not None:
+        return kind
+    if grammar is DATA_URL:
+        said = leaf.text[5:].split(";", 1)[0].split(",", 1)[0].lower()
+        return said[:60] if said.startswith("application/") else said.split("/", 1)[0][:20]
+    return "image" if leaf.key == "images" else "media"
 
 
 def is_identifier(opaque: Opaque) -> bool:

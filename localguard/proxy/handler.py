@@ -193,6 +193,8 @@ class Guard:
         try:
             await self._knowledge.refresh(memory, exchange.caller.workspace.roots, exchange.caller.layers)
             reading = await _off_loop(read, len(body))
+            if documents := reading.documents:
+                reading.receive_documents(await self._scan_pool.read_documents(documents))
             size = sum(map(len, reading.texts))
             found: Sequence[tuple[Finding, ...]] = await self._scan_pool.scan(reading.texts)
             if memory.judges:

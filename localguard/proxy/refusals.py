@@ -200,12 +200,13 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
                 "Take the data out, or use an endpoint that may have it.",
                 "policy",
             )
-    if obligations.attachments is Obligation.BLOCK and facts.attachments:
+    if obligations.attachments is Obligation.BLOCK and facts.unread:
         return Refusal(
             403,
             "attachments_blocked",
             rule,
-            "The request holds attachments, which cannot be scanned, and policy blocks them here.",
+            f"The request holds attachments ({', '.join(sorted(facts.unread))}) that cannot be looked through, or that hold "
+            "what must not leave, and policy blocks them here.",
             "Send the text of the attachment instead.",
             "policy",
         )

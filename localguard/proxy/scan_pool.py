@@ -25,12 +25,14 @@ from typing import Any, Final
 
 from localguard.config.rule_files import read_rules
 from localguard.detect.commands import CommandEngine
+from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding, Window
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
 from localguard.detect.scanner import Scanner
 from localguard.detect.secrets_engine import SecretsEngine
 from localguard.errors import LocalguardError
+from localguard.proxy.document_reader import DocumentReader
 
 INLINE_BYTES: Final = 32_768  # texts up to this together are prefiltered on the loop: a thread costs more than the pass
 INLINE_TEXTS: Final = 200
@@ -63,6 +65,7 @@ class ScanPool:
         self._rules_dirs = tuple(rules_dirs)
         self._deadline = deadline
         self._context = _context()
+        self._documents = DocumentReader(self._context)
         self._workers = [_Worker(self._context, self._rules_dirs) for _ in range(max(1, workers))]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._scanner: Scanner | None = None
@@ -87,6 +90,10 @@ class ScanPool:
     def ready(self) -> bool:
         """Whether some worker has its engines loaded. Scans before that wait."""
         return any(worker.alive for worker in self._workers)
+
+    async def read_documents(self, documents: Sequence[bytes]) -> list[DocumentText | None]:
+        """The text of each document, None for those that cannot be read."""
+        return await self._documents.read(documents)
 
     async def scan(self, texts: Sequence[bytes]) -> list[tuple[Finding, ...]]:
         """The findings of each text, sorted by start and free of overlaps; offsets are bytes of that text.
@@ -133,6 +140,7 @@ class ScanPool:
     async def close(self) -> None:
         """Kills the workers. Scans under way fail with `ScannerFailed`."""
         self._closed = True
+        self._documents.close()
         for task in self._starting:
             task.cancel()
         for worker in self._workers:
