@@ -81,7 +81,15 @@ class RuleEngine:
                 if not all(validator(candidate) for validator in rule.validators):
                     continue
             distinctive = rule.distinctive if rule.distinctive is not None else is_distinctive(value)
-            yield Finding(window.start + start, window.start + end, finding_type, rule.data_class, rule.id, distinctive)
+            for low, high in rule.within(text[start:end]) if rule.within else ((0, end - start),):
+                yield Finding(
+                    window.start + start + low,
+                    window.start + start + high,
+                    finding_type,
+                    rule.data_class,
+                    rule.id,
+                    distinctive,
+                )
 
 
 def _around(piece: bytes, start: int, length: int) -> bytes:

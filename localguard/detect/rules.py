@@ -4,12 +4,13 @@ Pure: takes parsed TOML. Reading the files is floor 3's work (`localguard.config
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import re2
 
+from localguard.detect.bip39 import seed_phrases, seed_words
 from localguard.detect.candidate import Validator
 from localguard.detect.dictionary import dictionary_entry
 from localguard.detect.finding import DataClass
@@ -36,8 +37,12 @@ _SHARED: Final = {
 }
 _FIELDS: Final = word_set(
     "id type class description keywords gate pattern group key_group entropy validators context allow not_before not_after "
-    "reach distinctive enabled source date match no_match"
+    "reach within distinctive enabled source date match no_match"
 )
+
+
+Finder = Callable[[bytes], Iterator[tuple[int, int]]]
+FINDERS: Final[Mapping[str, Finder]] = {"seed_phrases": seed_phrases, "seed_words": seed_words}
 
 
 class RuleInvalid(LocalguardError):
@@ -50,7 +55,8 @@ class Rule:
 
     `gate` and `pattern` are RE2 sources over bytes. The value is the first of `groups` that took part in the match.
     `reach` is how many bytes after the line of its gate match a rule over several lines may need; rules of one line
-    have 0. `not_before` and `not_after` are the bytes that must not adjoin the value.
+    have 0. `not_before` and `not_after` are the bytes that must not adjoin the value. `within` finds the values inside
+    the match, as byte spans of it, where no pattern can (words of a long list with a checksum over them).
     """
 
     id: str
@@ -69,6 +75,7 @@ class Rule:
     not_before: frozenset[int]
     not_after: frozenset[int]
     reach: int
+    within: Finder | None
     distinctive: bool | None
     enabled: bool
     source: str
@@ -191,6 +198,9 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
     reach = entry.get("reach", 0)
     if not isinstance(reach, int) or not 0 <= reach <= 32768:
         raise wrong("reach", "must be 0 to 32768 bytes")
+    within = text("within", "")
+    if within and within not in FINDERS:
+        raise wrong("within", f"names {within!r}; known are {', '.join(sorted(FINDERS))}")
     return Rule(
         id=rule_id,
         type=text("type"),
@@ -208,6 +218,7 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
         not_before=_byte_set(text("not_before", ""), wrong, "not_before"),
         not_after=_byte_set(text("not_after", ""), wrong, "not_after"),
         reach=reach,
+        within=FINDERS[within] if within else None,
         distinctive=distinctive,
         enabled=bool(entry.get("enabled", True)),
         source=text("source", ""),

@@ -3,10 +3,12 @@
 A template is text with generators in braces, and marks around the value that a rule should find: `key=⟦ghp_{alnum:36}⟧`.
 Without marks the template is only text. Generators: `{alnum:36}` and the other alphabets, `{repeat:x:36}`, `{uuid}`,
 `{password}`, `{word:8}`, `{basic:user}`, `{jwt}`, `{luhn:4:16}`, `{card_grouped}`, `{iban:DE}`, `{iban_grouped:DE}`,
-`{btc}`, `{wif}`, `{bech32:bc}` and `{pem:RSA PRIVATE KEY}` with its relatives.
+`{btc}`, `{wif}`, `{bech32:bc}`, `{extended_key:xprv}`, `{seed_phrase:12}`, `{solana}`, `{stellar}`, `{der:pkcs8}` and
+`{pem:RSA PRIVATE KEY}`, the last four with their relatives.
 """
 
 import base64
+import binascii
 import hashlib
 import json
 import random
@@ -16,18 +18,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from localguard.detect.bip39 import seed_phrase
+
 _ALPHABETS: Final[Mapping[str, str]] = {
     "alnum": string.ascii_letters + string.digits,
     "alpha": string.ascii_letters,
     "lower": string.ascii_lowercase,
     "lower_digit": string.ascii_lowercase + string.digits,
+    "upper": string.ascii_uppercase,
     "upper_digit": string.ascii_uppercase + string.digits,
     "digit": string.digits,
     "digit1": "123456789",
     "hex": "0123456789abcdef",
+    "upper_hex": "0123456789ABCDEF",
     "b64std": string.ascii_letters + string.digits + "+/",
     "b64url": string.ascii_letters + string.digits + "-_",
     "base32": string.ascii_uppercase + "234567",
+    "base58": "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
     "bech32_upper": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
 }
 _GENERATOR: Final = re.compile(r"\{([a-z0-9_]+)((?::[^{}]*)?)\}")
@@ -127,7 +134,10 @@ def _iban_grouped(rng: random.Random, country: str) -> str:
 
 
 def _base58check(payload: bytes) -> str:
-    raw = payload + hashlib.sha256(hashlib.sha256(payload).digest()).digest()[:4]
+    return _base58(payload + hashlib.sha256(hashlib.sha256(payload).digest()).digest()[:4])
+
+
+def _base58(raw: bytes) -> str:
     number, text = int.from_bytes(raw, "big"), ""
     while number:
         number, rest = divmod(number, 58)
@@ -135,8 +145,9 @@ def _base58check(payload: bytes) -> str:
     return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + text
 
 
-def _bech32(rng: random.Random, prefix: str) -> str:
-    data = [0] + [rng.randrange(32) for _ in range(32)]
+def _bech32(rng: random.Random, arguments: str) -> str:
+    prefix, _, count = arguments.partition(":")
+    data = [0] + [rng.randrange(32) for _ in range(int(count or 33) - 1)]
     symbols = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix] + data + [0] * 6
     checksum = 1
     for symbol in symbols:
@@ -147,6 +158,44 @@ def _bech32(rng: random.Random, prefix: str) -> str:
     checksum ^= 1
     tail = [(checksum >> 5 * (5 - index)) & 31 for index in range(6)]
     return prefix + "1" + "".join(_BECH32[symbol] for symbol in data + tail)
+
+
+# Version bytes of extended private keys, by the letters that they give: SLIP-132.
+_EXTENDED_KEYS: Final[Mapping[str, bytes]] = {
+    "xprv": bytes.fromhex("0488ade4"),
+    "yprv": bytes.fromhex("049d7878"),
+    "zprv": bytes.fromhex("04b2430c"),
+    "tprv": bytes.fromhex("04358394"),
+}
+
+
+def _ed25519_pair(rng: random.Random) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    private = rng.randbytes(32)
+    return private + Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def _stellar(rng: random.Random, _: str) -> str:
+    payload = b"\x90" + rng.randbytes(32)
+    return base64.b32encode(payload + binascii.crc_hqx(payload, 0).to_bytes(2, "little")).decode()
+
+
+# First bytes of private keys in DER, and how many follow: RFC 8017 appendix A, RFC 5915, RFC 5958, RFC 8410, RFC 8018.
+_DER_HEADS: Final[Mapping[str, tuple[str, int]]] = {
+    "pkcs1": ("308204a40201000282010100", 1180),
+    "pkcs8": ("308204be020100300d06092a864886f70d0101010500048204a8308204a4020100", 1190),
+    "sec1": ("30770201010420", 114),
+    "pkcs8_ec": ("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420", 102),
+    "pkcs8_ed25519": ("302e020100300506032b657004220420", 32),
+    "encrypted": ("3082051c304e06092a864886f70d01050d3041", 1290),
+    "openssh": (b"openssh-key-v1\0\0\0\0\4none".hex(), 420),
+}
+
+
+def _der(rng: random.Random, kind: str) -> str:
+    head, length = _DER_HEADS[kind]
+    return base64.b64encode(bytes.fromhex(head) + rng.randbytes(length)).decode()
 
 
 def _pem(rng: random.Random, label: str) -> str:
@@ -166,6 +215,17 @@ _GENERATORS: Final[Mapping[str, Callable[[random.Random, str], str]]] = {
     "iban": _iban,
     "iban_grouped": _iban_grouped,
     "btc": lambda rng, _: _base58check(b"\0" + rng.randbytes(20)),
+    "extended_key": lambda rng, prefix: _base58check(_EXTENDED_KEYS[prefix] + rng.randbytes(74)),
+    "seed_phrase": lambda rng, words: seed_phrase(rng.randbytes(int(words) * 4 // 3)),
+    "seed_lines": lambda rng, words: seed_phrase(rng.randbytes(int(words) * 4 // 3)).replace(" ", "\n"),
+    "solana": lambda rng, _: str(list(_ed25519_pair(rng))),
+    "solana_base58": lambda rng, _: _base58(_ed25519_pair(rng)),
+    "stellar": _stellar,
+    "tezos": lambda rng, _: _base58check(bytes.fromhex("0d0f3a07") + rng.randbytes(32)),
+    "bip38": lambda rng, _: _base58check(bytes.fromhex("0142c0") + rng.randbytes(36)),
+    "wireguard": lambda rng, _: base64.b64encode(rng.randbytes(32)).decode(),
+    "der": _der,
+    "der_lines": lambda rng, kind: "\n".join(re.findall(".{1,64}", _der(rng, kind))),
     "wif": lambda rng, _: _base58check(b"\x80" + rng.randbytes(32) + b"\x01"),
     "bech32": _bech32,
     "pem": _pem,

@@ -11,6 +11,7 @@ from typing import Final
 
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.context_validators import generated_marks, not_placeholder, random_or_mixed, told
+from localguard.detect.issued import drawn, issued, literal_wifi
 from localguard.detect.literals import literal_value
 from localguard.detect.randomness import looks_random
 from localguard.detect.tokens import (
@@ -24,6 +25,7 @@ from localguard.detect.tokens import (
     pem_body,
     random_looking,
 )
+from localguard.detect.wallets import private_key_der, secp256k1_scalar, solana_array, solana_base58, stellar_seed
 from localguard.detect.words import PLACEHOLDER_VALUES, is_common, word_set, words_of
 
 
@@ -311,11 +313,13 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "checked_token": checked_token,
     "cookie": cookie,
     "credential_name": credential_name,
+    "drawn": drawn,
     "email": email,
     "generated": generated,
     "gitlab_token": gitlab_token,
     "generated_marks": lambda candidate: generated_marks(candidate.value),
     "iban": iban,
+    "issued": issued,
     "jwt": jwt,
     "literal": literal,
     "literal_bare": literal_bare,
@@ -323,15 +327,21 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "literal_inline": literal_inline,
     "literal_query": literal_query,
     "literal_token": literal_token,
+    "literal_wifi": literal_wifi,
     "mixed": mixed,
     "not_placeholder": lambda candidate: not_placeholder(candidate.value),
     "pem_body": pem_body,
     "phone": phone,
+    "private_key_der": private_key_der,
     "public_ip": public_ip,
     "random": lambda candidate: looks_random(candidate.value),
     "random_looking": random_looking,
     "random_or_mixed": lambda candidate: random_or_mixed(candidate.value, candidate.key),
     "told": lambda candidate: told(candidate.value),
+    "secp256k1_scalar": secp256k1_scalar,
+    "solana_array": solana_array,
+    "solana_base58": solana_base58,
+    "stellar_seed": stellar_seed,
     "us_ssn": us_ssn,
     "userinfo_password": userinfo_password,
 }
