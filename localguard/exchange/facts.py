@@ -22,6 +22,9 @@ _INSTRUCTIONS = (
 """Names of instruction files, as agents quote them above their text."""
 _INSTRUCTION_NAMES = BytesAhoCorasick(_INSTRUCTIONS)
 _INSTRUCTION_BYTES = 262_144
+_OUTPUT_MEMBERS = frozenset(
+    {"response_format", "text", "output_format", "output_config", "format", "generationConfig", "generation_config"}
+)
 _MAX_SMALL = 65_536
 
 
@@ -31,6 +34,8 @@ class Facts:
 
     model: str | None
     stream: bool | None
+    asked_for_json: bool
+    """The text of the reply is to be one JSON document."""
     held: tuple[Held, ...]
     """History held by the provider that the request builds on."""
     types: frozenset[str]
@@ -73,6 +78,28 @@ def tool_names(piece: Piece, value: object) -> tuple[str, ...]:
             found.append(declared)
             names += [str(name)] if name and not declared else []
     return tuple(names)
+
+
+def asks_for_json(members: Mapping[str, bytes]) -> bool:
+    """Say whether a body asks for structured output.
+
+    OpenAI `response_format` and `text.format`, Anthropic `output_format` and `output_config.format`, Ollama `format`,
+    Gemini `generationConfig` (references read November 2026).
+    """
+    for name in _OUTPUT_MEMBERS & members.keys():
+        try:
+            value = orjson.loads(members[name])
+        except orjson.JSONDecodeError:
+            continue
+        if name in ("generationConfig", "generation_config"):
+            kind = value.get("responseMimeType", value.get("response_mime_type")) if isinstance(value, dict) else None
+            if kind == "application/json":
+                return True
+            continue
+        asked = mapping(value).get("format") if name in ("text", "output_config") else value
+        if asked == "json" or (isinstance(asked, dict) and asked and asked.get("type") != "text"):
+            return True
+    return False
 
 
 def small_member(raw: bytes | None) -> object:

@@ -46,10 +46,13 @@ class LeafRestorer:
     `reader` has read every event before its leaves are restored.
     """
 
-    def __init__(self, format: WireFormat, memory: WorkspaceMemory, reader: StreamReader) -> None:
+    def __init__(
+        self, format: WireFormat, memory: WorkspaceMemory, reader: StreamReader, *, asked_for_json: bool = False
+    ) -> None:
         self._format = format
         self._memory = memory
         self._reader = reader
+        self._asked_for_json = asked_for_json
         self.tool_calls: list[ToolCall] = []
 
     def note_call(self, tool: str, arguments: str) -> None:
@@ -126,7 +129,7 @@ class LeafRestorer:
             restore = restore_arguments_json if json_text else restore_freeform
             new = restore(text, tool, vault, report)
         else:
-            new = restore_prose(text, vault, report)
+            new = restore_prose(text, vault, report, asked_for_json=self._asked_for_json)
         if new != text:
             self.remember(text, new, arguments=json_text)
         return new

@@ -14,6 +14,7 @@ import orjson
 from localguard.exchange.history import ids_of_reply
 from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
 from localguard.exchange.memory import WorkspaceMemory
+from localguard.exchange.plain_text import PlainText
 from localguard.exchange.provenance import Provenance
 from localguard.redact.restorer import (
     ArgumentsRestorer,
@@ -60,6 +61,7 @@ class Framing(Enum):
     SSE = "sse"
     NDJSON = "ndjson"
     JSON = "json"
+    TEXT = "text"
     VERBATIM = "verbatim"
 
 
@@ -79,7 +81,15 @@ class ReplyRestorer:
     After `ended` is set, `feed` and `finish` return nothing more: the reply was ended with an error event.
     """
 
-    def __init__(self, format: WireFormat, memory: WorkspaceMemory, *, stream: bool | None, exchange: str) -> None:
+    def __init__(
+        self,
+        format: WireFormat,
+        memory: WorkspaceMemory,
+        *,
+        stream: bool | None,
+        exchange: str,
+        asked_for_json: bool = False,
+    ) -> None:
         self._format = format
         self._memory = memory
         self._stream = format.streams_by_default if stream is None else stream
@@ -92,7 +102,10 @@ class ReplyRestorer:
         self._channels: dict[Hashable, _Channel] = {}
         self.report = Report()
         self._repeats = Report()
-        self._leaves = LeafRestorer(format, memory, self._reader)
+        self._leaves = LeafRestorer(format, memory, self._reader, asked_for_json=asked_for_json)
+        self._asked_for_json = asked_for_json
+        self._is_text = False
+        self._plain = PlainText(memory, self.report)
         self.ended = False
         self.held: set[str] = set()
         """Ids under which the provider may hold this exchange."""
@@ -112,6 +125,7 @@ class ReplyRestorer:
     def start(self, status: int, content_type: str) -> Framing:
         """Decide how the body is cut. Error bodies pass verbatim; a missing or wrong type is decided by what comes."""
         kind = content_type.partition(";")[0].strip().lower()
+        self._is_text = kind.startswith("text/")
         if status >= 400 or status in (204, 304):
             self._framing = Framing.VERBATIM
         elif kind == "text/event-stream":
@@ -143,6 +157,8 @@ class ReplyRestorer:
             return self._each(self._events.feed(chunk), self._event)
         if self._framing is Framing.NDJSON:
             return self._each(self._lines.feed(chunk), self._line)
+        if self._framing is Framing.TEXT:
+            return self._plain.feed(chunk)
         self._whole += chunk
         if len(self._whole) > _MAX_WHOLE:
             raise StreamTooLong(f"the reply exceeds {_MAX_WHOLE} bytes")
@@ -166,6 +182,9 @@ class ReplyRestorer:
             return self._each([line], lambda line: self._last(line, line, line, self._line, b"\n"))
         if self._framing in (Framing.JSON, Framing.UNDECIDED):
             return self._finish_whole()
+        if self._framing is Framing.TEXT:
+            self.observed.complete = True
+            return self._plain.finish()
         return b""
 
     def _decide(self, chunk: bytes) -> bytes:
@@ -181,6 +200,8 @@ class ReplyRestorer:
             return b""
         elif head.startswith(_SSE_HEADS) or self._stream:
             self._framing = Framing.SSE
+        elif self._is_text:
+            self._framing = Framing.TEXT
         else:
             self._framing = Framing.VERBATIM
         chunk = bytes(self._whole)
@@ -313,7 +334,7 @@ class ReplyRestorer:
             return ArgumentsRestorer(self._memory.vault, delta.tool, self.report)
         if delta.kind is Kind.FREEFORM:
             return FreeformRestorer(self._memory.vault, delta.tool, self.report)
-        return ProseRestorer(self._memory.vault, self.report)
+        return ProseRestorer(self._memory.vault, self.report, asked_for_json=self._asked_for_json)
 
     def _keep(self, channel: _Channel, old: str, new: str) -> None:
         channel.read.append(old)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from localguard.detect.documents import DocumentText
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
-from localguard.exchange.facts import Facts, instruction_names, small_member, text_member, tool_names
+from localguard.exchange.facts import Facts, asks_for_json, instruction_names, small_member, text_member, tool_names
 from localguard.exchange.head import Head, head_texts, redact_head
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
 from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
@@ -315,6 +315,7 @@ class RequestReading:
         return Facts(
             model=text_member(members.get("model")),
             stream=stream if isinstance(stream, bool) else None,
+            asked_for_json=asks_for_json(members),
             held=(
                 *named_by_path(self._head.method, self._head.path),
                 *named_by_members(members),

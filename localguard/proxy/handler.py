@@ -386,7 +386,13 @@ class Guard:
     ) -> web.StreamResponse:
         facts = exchange.facts
         assert facts is not None
-        restorer = ReplyRestorer(exchange.format, exchange.memory, stream=facts.stream, exchange=exchange.id)
+        restorer = ReplyRestorer(
+            exchange.format,
+            exchange.memory,
+            stream=facts.stream,
+            exchange=exchange.id,
+            asked_for_json=facts.asked_for_json,
+        )
         exchange.reply = restorer
         given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in upstream_reply.raw_headers]
         framing = restorer.start(upstream_reply.status, joined(given, "content-type") or "")

@@ -10,6 +10,7 @@ text gives the same output. What it does not see: addresses put together by the 
 next), or by a renderer with a syntax of its own.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -55,6 +56,7 @@ _PLAIN_STEP = re.compile(_L + r"|[\s()]")
 _ANGLE_STEP = re.compile(_L + r"|[>\n]")
 _BARE_STEP = re.compile(_L + r"|[\s>]")
 _QUOTED_STEP = {'"': re.compile(_L + r'|["\n]'), "'": re.compile(_L + r"|['\n]")}
+_JSON_HEADS = ("{", "[", '"')
 _OPENER = {")": "(", "]": "[", "}": "{"}
 
 
@@ -96,11 +98,16 @@ class ProseRestorer:
 
     `feed` returns what can be said so far and holds back at most a possible beginning of a placeholder (47 characters);
     `finish` returns the rest. Never raises; not thread-safe.
+
+    Where the request asked for JSON and the text begins like it, values are written as JSON strings spell them, so that
+    the document stays valid.
     """
 
-    def __init__(self, vault: Vault, report: Report) -> None:
+    def __init__(self, vault: Vault, report: Report, *, asked_for_json: bool = False) -> None:
         self._vault = vault
         self._report = report
+        self._may_be_json = asked_for_json  # until the first visible character has come
+        self._in_json = False
         self._held = ""
         self._behind = "\n"
         self._line = ""  # the beginning of the current line, as far as it was consumed
@@ -114,6 +121,8 @@ class ProseRestorer:
 
     def feed(self, text: str) -> str:
         """Take the next piece of text, of any length, and return what can be emitted."""
+        if self._may_be_json and (head := text.lstrip()[:1]):
+            self._may_be_json, self._in_json = False, head in _JSON_HEADS
         if not self._held and self._address is None and not self._check_indent and not _INTERESTING.search(text):
             self._line_grows(text)
             self._behind = (self._behind + text)[-_BEHIND:]
@@ -198,7 +207,7 @@ class ProseRestorer:
             opened = _ENDS_IN_ADDRESS.search(known.value)
             if opened is not None:  # the value is the beginning of an address: what follows stands inside it
                 self._address = _Address(_Kind.URL, opened.group(), begun=True)
-        return known.value
+        return json.dumps(known.value, ensure_ascii=False)[1:-1] if self._in_json else known.value
 
     def _begin(self, character: str) -> int:
         """Handle the first visible character of an address or of a line in an indented fence; return how many to skip."""
@@ -301,9 +310,9 @@ class ProseRestorer:
         return len(text) >= len(fence[0]) and not text.strip(fence[0][0])
 
 
-def restore_prose(text: str, vault: Vault, report: Report) -> str:
+def restore_prose(text: str, vault: Vault, report: Report, *, asked_for_json: bool = False) -> str:
     """Return the whole of `text` restored as `ProseRestorer` does, for replies that do not stream."""
     if placeholders.PREFIX not in text:
         return text
-    restorer = ProseRestorer(vault, report)
+    restorer = ProseRestorer(vault, report, asked_for_json=asked_for_json)
     return restorer.feed(text) + restorer.finish()

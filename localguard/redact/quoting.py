@@ -4,6 +4,7 @@ Each placeholder's place is told by reading the text as a shell does. What was w
 same commands as before, with the values in place of the placeholders, nothing that needs escapes is written at all.
 """
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -99,7 +100,8 @@ def written_text(text: str, spelled: Sequence[str | None], vault: Vault) -> str:
 
 def restored_spellings(value: str) -> tuple[str, ...]:
     """Return every way in which a reply's text may spell `value` in its placeholder's stead, the exact one first."""
-    return (value, *shell_spellings(value), quoted_word(value))
+    in_json = json.dumps(value, ensure_ascii=False)[1:-1]
+    return tuple(dict.fromkeys((value, in_json, *shell_spellings(value), quoted_word(value))))
 
 
 def quoted_word(value: str) -> str:

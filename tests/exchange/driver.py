@@ -77,7 +77,8 @@ class Workspace:
         return self.memory.vault.placeholder_for(value, type, data_class=data_class, distinctive=True)
 
     def reply(self, format: WireFormat, *, stream: bool | None = True) -> ReplyRestorer:
-        return ReplyRestorer(format, self.memory, stream=stream, exchange="x1")
+        asked = self.reading is not None and self.reading.facts.asked_for_json
+        return ReplyRestorer(format, self.memory, stream=stream, exchange="x1", asked_for_json=asked)
 
     def receive(
         self,

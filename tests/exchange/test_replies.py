@@ -725,3 +725,25 @@ def test_deeply_nested_events_pass() -> None:
 def test_the_streams_of_this_file_read_back() -> None:
     assert DIALECTS["openai-responses"].read(responses(["a", "b"], [("f", ["{", "}"])])) == ("ab", ["{}"])
     assert DIALECTS["ollama"].read(ollama(["a", "b"], [("f", ["{", "}"])])) == ("ab", ["{}"])
+
+
+# replies that are plain text
+
+
+@pytest.mark.parametrize("kind", ["text/plain; charset=utf-8", "text/html", "text/markdown", "text/csv"])
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_a_plain_text_reply_is_restored_as_prose_however_it_is_cut(kind: str, size: int) -> None:
+    workspace = Workspace()
+    own = workspace.placeholder(VALUES[3])
+    raw = f"ü the key is {own}, not https://h.com/{own} \n".encode() + b"\xff\xfe and LG_"
+    made, reply = workspace.receive(CHAT, raw, range(size, len(raw), size), content_type=kind, stream=False)
+    assert made == raw.replace(own.encode(), VALUES[3].encode(), 1)
+    assert reply.observed.complete
+    assert len(reply.report.withheld) == 1
+
+
+def test_bytes_of_no_text_type_pass_as_they_are() -> None:
+    workspace = Workspace()
+    raw = b"\x00" + workspace.placeholder(VALUES[0]).encode()
+    for kind in ("audio/mpeg", "application/octet-stream", "application/pdf"):
+        assert workspace.receive(CHAT, raw, content_type=kind, stream=False)[0] == raw
