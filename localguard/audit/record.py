@@ -10,7 +10,7 @@ The salts keep a dropped section from being guessed. canonical() is RFC 8785 (JS
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
@@ -34,8 +34,8 @@ Plain: TypeAlias = "str | int | bool | list[Plain] | dict[str, Plain] | None"
 Scrub = Callable[[str], str]
 """The last safety net: takes a text that is about to be recorded and returns it without raw values. Must be thread-safe.
 
-One that also has `is_clean(section: bytes) -> bool` is asked of the JSON of a whole section at once whether scrubbing each
-text of it would change nothing.
+One that also has `is_clean(texts: Sequence[bytes]) -> bool` is asked of all texts of a record at once, keys included and as
+JSON spells them, whether scrubbing them would change nothing.
 """
 
 
@@ -63,39 +63,78 @@ def seal(name: str, content: Plain, salt: bytes) -> Section:
     return Section(text, salt, section_hash(salt, text))
 
 
-def seal_scrubbed(
-    name: str, content: object, salt: bytes, scrub: Scrub | None, scrubbed: Mapping[str, Plain] | None = None
-) -> Section:
-    """`seal` of what `plain` makes of ``content``, with ``scrubbed`` added: the same bytes, faster for the usual section.
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The three sections of a record, and the ids that its metadata and the indexed columns share, as they are recorded."""
 
-    A section that orjson writes as it is, with nothing in it that `plain` would change or refuse, needs no copy.
-    Raises `RecordInvalid`.
+    sections: tuple[Section, Section, Section]
+    exchange: str | None
+    session: str | None
+
+
+def seal_record(
+    metadata: Mapping[str, object],
+    findings: Sequence[object],
+    local: Mapping[str, object],
+    ids: Mapping[str, str | None],
+    salts: bytes,
+    scrub: Scrub | None,
+) -> Sealed:
+    """`seal` of what `plain` makes of each section, with ``ids`` (exchange and session) in ``metadata``; 48 bytes of salts.
+
+    A record that orjson writes as it is, with nothing in it that `plain` would change or refuse, needs no copy: the same
+    bytes, faster. Raises `RecordInvalid`.
     """
-    whole = {**content, **scrubbed} if scrubbed and isinstance(content, Mapping) else content
-    try:
-        text = orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER | _AS_PLAIN)
-    except (orjson.JSONEncodeError, TypeError):
-        text = b""
+    salt = (salts[:SALT_BYTES], salts[SALT_BYTES : 2 * SALT_BYTES], salts[2 * SALT_BYTES :])
+    texts = _as_they_are(({**metadata, **ids}, findings, local), scrub)
+    if texts is None:
+        exchange, session = (text and clean(text, name, scrub) for name, text in ids.items())
+        described = plain_object(metadata, "metadata", scrub) | {"exchange": exchange, "session": session}
+        sections = (
+            seal("metadata", described, salt[0]),
+            seal("findings", plain(findings, "findings", scrub), salt[1]),
+            seal("local", plain(local, "local", scrub), salt[2]),
+        )
+        return Sealed(sections, exchange, session)
+    first, second, third = (Section(text, one, section_hash(one, text)) for text, one in zip(texts, salt, strict=True))
+    return Sealed((first, second, third), **ids)
+
+
+def _as_they_are(sections: Sequence[object], scrub: Scrub | None) -> list[bytes] | None:
+    """The canonical JSON of each section if it is plain and clean already, else None."""
     is_clean = getattr(scrub, "is_clean", None)
-    usual = (
-        is_clean is not None
-        and 0 < len(text) <= MAX_SECTION_BYTES
-        and text.isascii()
-        and b"://" not in text
-        and _MAYBE_FLOAT.search(text) is None
-        and (text.count(b"{") + text.count(b"[") <= MAX_DEPTH or _DEEP.search(text) is None)
-    )
-    if usual and is_clean is not None:
-        try:
-            if is_clean(text):
-                return Section(text, salt, section_hash(salt, text))
-        except Exception as error:
-            raise RecordInvalid(f"{name}: the section could not be scrubbed ({type(error).__name__})") from None
-    made = plain(content, name, scrub)
-    return seal(name, {**made, **scrubbed} if scrubbed and isinstance(made, dict) else made, salt)
+    if is_clean is None:
+        return None
+    try:
+        texts = [orjson.dumps(section, option=_AS_PLAIN) for section in sections]
+    except (orjson.JSONEncodeError, TypeError):
+        return None
+    whole = b"\n".join(texts)
+    if (
+        len(whole) > MAX_SECTION_BYTES
+        or not whole.isascii()
+        or b"://" in whole
+        or (whole.count(b"{") + whole.count(b"[") > MAX_DEPTH and _DEEP.search(whole) is not None)
+    ):
+        return None
+    # without a backslash every second piece between quotes is a text, and no number stands in one
+    pieces = whole.split(b'"') if b"\\" not in whole else None
+    if _MAYBE_FLOAT.search(b'"'.join(pieces[::2]) if pieces is not None else whole) is not None:
+        return None
+    strings = pieces[1::2] if pieces is not None else _STRING.findall(whole)
+    try:
+        return texts if is_clean(strings) else None
+    except Exception as error:
+        raise RecordInvalid(f"the record could not be scrubbed ({type(error).__name__})") from None
 
 
-_AS_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_AS_PLAIN = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"')
 _DEEP = re.compile(rb"(?:[\[{][^\[\]{}]*+){8}")
 """Eight levels begun in a row: more than any record of ours has, so looked at by `plain`."""
 _MAYBE_FLOAT = re.compile(rb"[:\[,]-?\d+[.eE]")

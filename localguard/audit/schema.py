@@ -13,7 +13,7 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,37 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
+
+
+def write_batch(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[object, ...]],
+    *,
+    opened: Sequence[tuple[str, str | None]],
+    closed: Sequence[str],
+) -> None:
+    """Write rows of `records` in one transaction, and which exchanges they open (with their session) and close.
+
+    Returns when they are durable. Nothing is written where SQLite fails; its errors pass through.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _execute(connection, "INSERT INTO records VALUES {}", rows)
+        _execute(connection, "DELETE FROM open_exchanges WHERE exchange IN (VALUES {})", [(name,) for name in closed])
+        _execute(connection, "INSERT OR REPLACE INTO open_exchanges VALUES {}", opened)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _execute(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """One statement for some rows at a time: the GIL is given up, and has to be had back, at every statement."""
+    for start in range(0, len(rows), _ROWS):
+        part = rows[start : start + _ROWS]
+        marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
+        connection.execute(statement.format(marks), [value for row in part for value in row])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -159,6 +190,8 @@ MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_sche
 """Append only: a log of any age is brought up step by step. `PRAGMA user_version` counts the steps done."""
 
 _READER_BUSY_SECONDS = 5.0
+_ROWS = 16
+"""Of one statement. Each number of rows is a statement of its own, and the connection keeps 128 prepared."""
 _WRITER_PRAGMAS = (
     "synchronous = FULL",  # durable at COMMIT, not only consistent
     "fullfsync = 1",  # macOS: through the drive's cache; elsewhere no effect

@@ -9,7 +9,7 @@ recovers by itself when the disk has room again. What this does not protect agai
 it. The tree and the checkpoints over the leaf hashes make that visible.
 """
 
-import os
+import asyncio
 import sqlite3
 import threading
 import time
@@ -22,22 +22,17 @@ from pathlib import Path
 from typing import Self
 
 from localguard.audit import record
+from localguard.audit.entropy import RandomBytes
 from localguard.audit.fields import ControlMetadata, MetadataCall, OutcomeMetadata
 from localguard.audit.lock import GuardLock
-from localguard.audit.record import KINDS, RecordInvalid, Scrub, Section
-from localguard.audit.schema import LogUnavailable, connect_writer, migrate, unavailable
+from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
+from localguard.audit.record import KINDS, RecordInvalid, Scrub
+from localguard.audit.schema import LogUnavailable, connect_writer, migrate, unavailable, write_batch
+
+__all__ = ["Clock", "Limits", "Receipt", "Store"]
 
 Clock = Callable[[], datetime]
 """Wall time with a time zone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Proof that a record is durable. ``seq`` counts from 1 without gaps; ``time`` is RFC 3339; ``leaf_hash`` has 32 bytes."""
-
-    seq: int
-    time: str
-    leaf_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +53,6 @@ class Limits:
     """How long a commit waits for another process that holds the database."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    kind: str
-    time: str
-    exchange: str | None
-    session: str | None
-    sections: tuple[Section, Section, Section]
-    future: "Future[Receipt]"
-
-    @property
-    def size(self) -> int:
-        return sum(len(section.text) for section in self.sections)
-
-
 _Call = tuple[str, str, str, int, str | None]
 
 
@@ -88,16 +69,20 @@ class Store:
         self._clock = clock
         self._scrub = scrub
         self._limits = limits or Limits()
-        self._queue: deque[_Pending] = deque()
+        self._salts = RandomBytes()
+        self._queue: deque[Pending] = deque()
         self._queued_bytes = 0
-        self._wake = threading.Condition(threading.Lock())
+        lock = threading.Lock()
+        self._wake = threading.Condition(lock)
+        self._over = threading.Condition(lock)
+        self._taken = self._settled = 0
+        """Records that were queued, and those of them that are durable or have failed."""
         self._urgent = False
         self._closing = False
         self._outcomes_due = float("inf")
         self._calls: Counter[_Call] = Counter()
         self._calls_since = ""
         self._calls_due = float("inf")
-        self._newest: Future[Receipt] | None = None
         self._failure: LogUnavailable | None = None
         self._connection: sqlite3.Connection | None = None
         self._files: tuple[int, ...] = ()
@@ -153,27 +138,43 @@ class Store:
         ``exchange`` and ``session`` become part of ``metadata``; intents, outcomes and refusals need an exchange. The content
         is copied before this returns. The future cannot be cancelled. Raises `RecordInvalid` at once, with nothing queued.
         """
-        if kind not in KINDS:
-            raise RecordInvalid(f"kind: {kind!r} is none of {', '.join(KINDS)}")
-        if exchange is None and kind in ("intent", "outcome", "refusal"):
-            raise RecordInvalid(f"exchange: an {kind} needs one")
         pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
-        with self._wake:
-            if self._closing:
-                return _failed(pending, LogUnavailable("The audit log is closed: the guard is stopping."))
-            if len(self._queue) >= self._limits.queued or self._queued_bytes + pending.size > self._limits.queued_bytes:
-                return _failed(
-                    pending, LogUnavailable("The audit log cannot keep up: too many records wait. Try again.")
-                )
-            self._queue.append(pending)
-            self._queued_bytes += pending.size
-            self._newest = pending.future
-            if kind != "outcome":
-                self._wake_writer()
-            elif self._outcomes_due == float("inf"):
-                self._outcomes_due = time.monotonic() + self._limits.outcome_delay
-                self._wake.notify()
-        return pending.future
+        pending.waiter = waiter = thread_waiter()
+        self._queue_up(pending)
+        return waiter
+
+    async def durable(
+        self,
+        kind: str,
+        *,
+        exchange: str | None = None,
+        session: str | None = None,
+        metadata: Mapping[str, object],
+        findings: Sequence[object] = (),
+        local: Mapping[str, object] | None = None,
+    ) -> Receipt:
+        """`append` for a task of an event loop: returns once the record is durable.
+
+        All tasks whose records one commit holds are woken together. Cancelling gives up waiting; the record is written.
+        """
+        pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
+        waiter: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        pending.waiter = waiter
+        self._queue_up(pending)
+        return await waiter
+
+    def note(
+        self,
+        kind: str,
+        *,
+        exchange: str | None = None,
+        session: str | None = None,
+        metadata: Mapping[str, object],
+        findings: Sequence[object] = (),
+        local: Mapping[str, object] | None = None,
+    ) -> None:
+        """`append` for who does not wait: `failure` says whether the last commit succeeded."""
+        self._queue_up(self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub))
 
     def count_metadata_call(
         self, endpoint: str, method: str, path_template: str, status: int, workspace: str | None
@@ -195,10 +196,9 @@ class Store:
     def flush(self) -> None:
         """Wait until everything that was appended before is durable or has failed."""
         with self._wake:
-            newest = self._newest
+            queued = self._taken
             self._wake_writer()
-        if newest is not None:
-            newest.exception()
+            self._over.wait_for(lambda: self._settled >= queued)
 
     def close(self) -> None:
         """Write what waits, check the WAL into the database, free the lock. Twice is fine.
@@ -222,23 +222,40 @@ class Store:
         findings: Sequence[object],
         local: Mapping[str, object],
         scrub: Scrub | None,
-    ) -> _Pending:
-        # exchange and session are scrubbed once, so that the indexed columns and the metadata say the same
-        exchange = exchange and record.clean(exchange, "exchange", scrub)
-        session = session and record.clean(session, "session", scrub)
-        salts = os.urandom(3 * record.SALT_BYTES)
-        sections = (
-            record.seal_scrubbed("metadata", metadata, salts[:16], scrub, {"exchange": exchange, "session": session}),
-            record.seal_scrubbed("findings", findings, salts[16:32], scrub),
-            record.seal_scrubbed("local", local, salts[32:], scrub),
-        )
-        future: Future[Receipt] = Future()
-        future.set_running_or_notify_cancel()  # from here on it is written, whether or not the caller still waits
-        return _Pending(kind, record.timestamp(self._clock()), exchange, session, sections, future)
+    ) -> Pending:
+        if kind not in KINDS:
+            raise RecordInvalid(f"kind: {kind!r} is none of {', '.join(KINDS)}")
+        if exchange is None and kind in ("intent", "outcome", "refusal"):
+            raise RecordInvalid(f"exchange: an {kind} needs one")
+        ids = {"exchange": exchange, "session": session}
+        sealed = record.seal_record(metadata, findings, local, ids, self._salts.take(3 * record.SALT_BYTES), scrub)
+        size = sum(len(section.text) for section in sealed.sections)
+        return Pending(kind, record.timestamp(self._clock()), sealed.exchange, sealed.session, sealed.sections, size)
+
+    def _queue_up(self, pending: Pending) -> None:
+        with self._wake:
+            if self._closing:
+                refused = LogUnavailable("The audit log is closed: the guard is stopping.")
+            elif (
+                len(self._queue) >= self._limits.queued or self._queued_bytes + pending.size > self._limits.queued_bytes
+            ):
+                refused = LogUnavailable("The audit log cannot keep up: too many records wait. Try again.")
+            else:
+                self._queue.append(pending)
+                self._queued_bytes += pending.size
+                self._taken += 1
+                if pending.kind != "outcome":
+                    self._wake_writer()
+                elif self._outcomes_due == float("inf"):
+                    self._outcomes_due = time.monotonic() + self._limits.outcome_delay
+                    self._wake.notify()
+                return
+        tell([pending], refused)
 
     def _wake_writer(self) -> None:
-        self._urgent = True
-        self._wake.notify()
+        if not self._urgent:
+            self._urgent = True
+            self._wake.notify()
 
     # -- in the writer thread ---------------------------------------------------------------------------------------
 
@@ -247,6 +264,7 @@ class Store:
             with self._wake:
                 self._wait()
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.batch))]
+                queued = len(batch)
                 self._queued_bytes -= sum(pending.size for pending in batch)
                 last = self._closing and not self._queue
                 self._urgent = bool(self._queue) or self._closing
@@ -256,6 +274,9 @@ class Store:
                 batch += self._metadata_calls(calls, since)
             if batch and not self._commit(batch) and calls:
                 self._give_back(calls, since)
+            with self._wake:
+                self._settled += queued
+                self._over.notify_all()
             if last:
                 self._disconnect()
                 return
@@ -268,7 +289,7 @@ class Store:
                 return
             self._wake.wait(None if due == float("inf") else left)
 
-    def _commit(self, batch: list[_Pending]) -> bool:
+    def _commit(self, batch: list[Pending]) -> bool:
         """All or nothing: one transaction for the batch, then the receipts, or the same error for everyone."""
         try:
             if self._connection is None:
@@ -280,19 +301,18 @@ class Store:
             failure = error if isinstance(error, LogUnavailable) else unavailable(error, self._path)
             self._failure = failure
             self._disconnect()
-            for pending in batch:  # each its own: an exception that is raised in several threads grows their tracebacks
-                pending.future.set_exception(type(failure)(str(failure)))
+            tell(batch, failure)
             return False
         self._failure = None
-        for pending, receipt in zip(batch, receipts, strict=True):
-            pending.future.set_result(receipt)
+        tell(batch, receipts)
         return True
 
-    def _write(self, batch: Sequence[_Pending]) -> list[Receipt]:
+    def _write(self, batch: Sequence[Pending]) -> list[Receipt]:
         connection = self._connection
         if connection is None:
             raise LogUnavailable("The audit log is not open.")
-        rows, receipts = [], []
+        rows: list[tuple[object, ...]] = []
+        receipts: list[Receipt] = []
         still_open: dict[str, str | None] = {}
         closed: set[str] = set()
         for seq, pending in enumerate(batch, start=self._last_seq + 1):
@@ -309,16 +329,7 @@ class Store:
             elif pending.exchange is not None and pending.kind in ("outcome", "refusal"):
                 still_open.pop(pending.exchange, None)
                 closed.add(pending.exchange)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.executemany(_INSERT, rows)
-            connection.executemany("DELETE FROM open_exchanges WHERE exchange = ?", [(name,) for name in closed])
-            connection.executemany("INSERT OR REPLACE INTO open_exchanges VALUES (?, ?)", still_open.items())
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        write_batch(connection, rows, opened=[*still_open.items()], closed=[*closed])
         self._last_seq = receipts[-1].seq
         return receipts
 
@@ -363,7 +374,7 @@ class Store:
             self._calls_since = since
             self._calls_due = time.monotonic() + self._limits.metadata_calls_every
 
-    def _metadata_calls(self, calls: Counter[_Call], since: str) -> list[_Pending]:
+    def _metadata_calls(self, calls: Counter[_Call], since: str) -> list[Pending]:
         entries: list[MetadataCall] = [
             {
                 "endpoint": endpoint,
@@ -385,10 +396,4 @@ class Store:
             return []
 
 
-def _failed(pending: _Pending, error: LogUnavailable) -> "Future[Receipt]":
-    pending.future.set_exception(error)
-    return pending.future
-
-
 _MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."
-_INSERT = f"INSERT INTO records VALUES ({', '.join('?' * 15)})"  # noqa: S608  only placeholders

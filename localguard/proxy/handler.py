@@ -40,7 +40,7 @@ from localguard.proxy.headers import (
     without_credentials,
 )
 from localguard.proxy.knowledge import Knowledge
-from localguard.proxy.live import Exchange, Memories, new_exchange_id
+from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
@@ -103,6 +103,7 @@ class Guard:
         self._limits = limits
         self._memories = memories
         self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
+        self._ids = ExchangeIds()
         self._ollama = OllamaModels(upstream, announce=recorder.model_check)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -110,7 +111,7 @@ class Guard:
         admitted = self._admission.admit(head_of(request))
         if isinstance(admitted, ControlCall):
             return await self._control.answer(request, admitted)
-        exchange_id = new_exchange_id()
+        exchange_id = self._ids.new()
         policy = self.policy
         try:
             exchange = await self._locate(request, admitted, policy, exchange_id)

@@ -1,13 +1,13 @@
 """One exchange as far as it has come, and what the daemon holds between exchanges."""
 
 import asyncio
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from localguard.audit.entropy import RandomBytes
 from localguard.config.allow_list import AllowWatch
 from localguard.config.keys import Keys, fingerprint_of
 from localguard.exchange.memory import WorkspaceMemory
@@ -21,6 +21,7 @@ from localguard.wire.format import WireFormat
 
 _MAX_WORKSPACES = 64
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 @dataclass(slots=True)
@@ -88,10 +89,11 @@ class Memories:
         self._replaced: str | None = None
         self._known = known
         self._memories: OrderedDict[str, WorkspaceMemory] = OrderedDict()
+        self._vaults: tuple[Vault, ...] = ()
 
-    def vaults(self) -> list[Vault]:
-        """The vaults of all workspaces held, in no order."""
-        return [memory.vault for memory in self._memories.copy().values()]
+    def vaults(self) -> tuple[Vault, ...]:
+        """The vaults of all workspaces held, in no order: the same object while they are the same."""
+        return self._vaults
 
     async def of(self, workspace_id: str) -> WorkspaceMemory:
         """The memory of a workspace; its keys are fetched off the event loop, as a keychain may ask the user."""
@@ -107,6 +109,7 @@ class Memories:
                 memory.vault.add_known(value, "CREDENTIAL", distinctive=True)
             while len(self._memories) > _MAX_WORKSPACES:
                 self._memories.popitem(last=False)
+            self._vaults = tuple(held.vault for held in self._memories.values())
         self._memories.move_to_end(workspace_id)
         memory.allow(self._current())
         return memory
@@ -123,7 +126,13 @@ def _new_memory(key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
     return WorkspaceMemory(Vault(key), partial(fingerprint_of, fingerprint_key))
 
 
-def new_exchange_id() -> str:
-    """An exchange id: 48 bits of time in milliseconds, then 32 random ones, so that ids sort by time."""
-    number = (int(time.time() * 1000) << 32) | secrets.randbits(32)
-    return "x" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(75, -1, -5))
+class ExchangeIds:
+    """Makes exchange ids: 48 bits of time in milliseconds, then 32 random ones, so that ids sort by time."""
+
+    def __init__(self) -> None:
+        self._random = RandomBytes()
+
+    def new(self) -> str:
+        """An id that no other exchange has."""
+        number = (int(time.time() * 1000) << 32) | int.from_bytes(self._random.take(4))
+        return "x" + "".join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])

@@ -1,6 +1,5 @@
 """Writes down what happens to an exchange: the log for later, the counters and the live feed for now."""
 
-import asyncio
 import time
 from collections import deque
 from contextlib import suppress
@@ -37,19 +36,17 @@ class Recorder:
         if not exchange.has_body and not exchange.admitted.query and not exchange.redacted.replaced:
             return
         try:
-            await asyncio.wrap_future(
-                self._store.append(
-                    "intent",
-                    exchange=exchange.id,
-                    session=exchange.session,
-                    metadata={
-                        **records.context(exchange),
-                        "upstream_bytes": len(exchange.redacted.body),
-                        "exposed": len(exchange.redacted.exposed),
-                    },
-                    findings=records.findings(exchange.redacted),
-                    local=records.local(exchange),
-                )
+            await self._store.durable(
+                "intent",
+                exchange=exchange.id,
+                session=exchange.session,
+                metadata={
+                    **records.context(exchange),
+                    "upstream_bytes": len(exchange.redacted.body),
+                    "exposed": len(exchange.redacted.exposed),
+                },
+                findings=records.findings(exchange.redacted),
+                local=records.local(exchange),
             )
         except (LogUnavailable, RecordInvalid) as error:
             raise Refused(refusals.of_log(error)) from None
@@ -58,9 +55,7 @@ class Recorder:
     async def model_check(self, endpoint: str) -> None:
         """P1: return once it is durable that Ollama is about to be asked where a model runs. Raises Refused."""
         try:
-            await asyncio.wrap_future(
-                self._store.append("control", metadata={"event": "model-check", "detail": {"endpoint": endpoint}})
-            )
+            await self._store.durable("control", metadata={"event": "model-check", "detail": {"endpoint": endpoint}})
         except (LogUnavailable, RecordInvalid) as error:
             raise Refused(refusals.of_log(error)) from None
 
@@ -69,22 +64,20 @@ class Recorder:
         self.counters.refused += 1
         self._note(exchange, "refused", refusal.code)
         with suppress(LogUnavailable, RecordInvalid):
-            await asyncio.wrap_future(
-                self._store.append(
-                    "refusal",
-                    exchange=exchange.id,
-                    session=exchange.session if exchange.redacted is not None else None,
-                    metadata={
-                        **records.context(exchange),
-                        "status": refusal.status,
-                        "code": f"localguard_{refusal.code}",
-                        "origin": refusal.origin,
-                        "reason": refusal.reason,
-                        "next_step": refusal.next_step,
-                        "rule": refusal.rule,
-                    },
-                    local=records.local(exchange),
-                )
+            await self._store.durable(
+                "refusal",
+                exchange=exchange.id,
+                session=exchange.session if exchange.redacted is not None else None,
+                metadata={
+                    **records.context(exchange),
+                    "status": refusal.status,
+                    "code": f"localguard_{refusal.code}",
+                    "origin": refusal.origin,
+                    "reason": refusal.reason,
+                    "next_step": refusal.next_step,
+                    "rule": refusal.rule,
+                },
+                local=records.local(exchange),
             )
 
     def outcome(self, exchange: Exchange, state: str, origin: str | None, error: str | None) -> None:
@@ -107,7 +100,7 @@ class Recorder:
             metadata["first_byte_ms"] = int((exchange.first_byte - exchange.started) * 1000)
         metadata["reply_bytes"] = exchange.reply_bytes
         with suppress(LogUnavailable, RecordInvalid):
-            self._store.append(
+            self._store.note(
                 "outcome",
                 exchange=exchange.id,
                 session=exchange.session,

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -18,6 +19,7 @@ from localguard.audit.record import (
     leaf_hash,
     plain,
     seal,
+    seal_record,
     section_hash,
     without_userinfo,
 )
@@ -141,6 +143,64 @@ def test_hostile_text_is_cleaned_in_linear_time(text: str) -> None:
     started = time.perf_counter()
     without_userinfo(text)
     assert time.perf_counter() - started < 2
+
+
+class Approving:
+    """A scrub that finds every record clean, and remembers which texts it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, text: str) -> str:
+        return text
+
+    def is_clean(self, texts: Sequence[bytes]) -> bool:
+        self.asked = list(texts)
+        return True
+
+
+RECORDABLE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(TEXT, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(st.dictionaries(TEXT, RECORDABLE, max_size=5), st.lists(RECORDABLE, max_size=3), TEXT | st.none())
+def test_a_record_sealed_as_it_is_has_the_bytes_of_a_copied_one(
+    metadata: dict[str, Any], findings: list[Any], exchange: str | None
+) -> None:
+    def sealed(scrub: Any) -> object:
+        try:
+            return seal_record(
+                metadata, findings, {"root": "/r"}, {"exchange": exchange, "session": None}, bytes(48), scrub
+            )
+        except RecordInvalid:
+            return RecordInvalid
+
+    assert sealed(Approving()) == sealed(str)
+
+
+@given(st.dictionaries(TEXT, TEXT, max_size=5), st.text(st.characters(max_codepoint=126)))
+def test_a_record_sealed_as_it_is_had_every_text_looked_at(metadata: dict[str, str], exchange: str) -> None:
+    scrub = Approving()
+    seal_record(metadata, [], {}, {"exchange": exchange, "session": None}, bytes(48), scrub)
+    texts = {json.loads(b'"' + text + b'"') for text in scrub.asked}
+    if scrub.asked:  # else the record was no plain one, and each text was scrubbed
+        assert texts == {"exchange", "session", *metadata, *metadata.values(), exchange}
+
+
+def test_a_record_that_is_not_clean_is_scrubbed_text_by_text() -> None:
+    class Refusing(Approving):
+        def __call__(self, text: str) -> str:
+            return text.replace("raw", "LG")
+
+        def is_clean(self, texts: Sequence[bytes]) -> bool:
+            return False
+
+    sealed = seal_record({"model": "raw-1"}, [], {}, {"exchange": "raw", "session": None}, bytes(48), Refusing())
+    assert sealed.sections[0].text == b'{"exchange":"LG","model":"LG-1","session":null}'
+    assert sealed.exchange == "LG"
 
 
 def test_every_text_and_key_is_scrubbed() -> None:

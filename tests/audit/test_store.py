@@ -174,12 +174,49 @@ def test_a_record_does_not_change_with_the_caller_s_objects(path: Path) -> None:
         assert (log.show("x1")[0].metadata or {})["tools"] == ["shell"]
 
 
-async def test_a_caller_that_gives_up_does_not_stop_the_record(store: Store, path: Path) -> None:
-    waiting = asyncio.wrap_future(store.append("intent", exchange="x1", metadata=INTENT))
+async def test_a_task_that_gives_up_does_not_stop_the_record(store: Store, path: Path) -> None:
+    waiting = asyncio.create_task(store.durable("intent", exchange="x1", metadata=INTENT))
+    await asyncio.sleep(0)
     waiting.cancel()
-    await asyncio.wrap_future(store.append("intent", exchange="x2", metadata=INTENT))
+    await store.durable("intent", exchange="x2", metadata=INTENT)
     with Log(path) as log:
         assert log.count_by_kind() == {"intent": 2}
+
+
+async def test_the_tasks_of_one_commit_are_woken_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    wakes: list[object] = []
+    call_soon_threadsafe = loop.call_soon_threadsafe
+
+    def counted(*args: object, **kwargs: object) -> object:
+        wakes.append(args)
+        return call_soon_threadsafe(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    with store._wake:  # the writer waits until all are in the queue
+        for number in range(40):
+            store._queue.append(store._seal("intent", f"x{number}", None, INTENT, (), {}, None))
+            store._queue[-1].waiter = loop.create_future()
+        waiters = [pending.waiter for pending in store._queue]
+    store.flush()
+    receipts = await asyncio.gather(*[waiter for waiter in waiters if isinstance(waiter, asyncio.Future)])
+    assert [receipt.seq for receipt in receipts] == list(range(1, 41))
+    assert len(wakes) == 1
+
+
+async def test_a_task_is_told_why_its_record_could_not_be_written(store: Store, path: Path) -> None:
+    await asyncio.to_thread(path.rename, path.with_name("elsewhere.db"))
+    with pytest.raises(LogUnavailable, match="moved"):
+        await store.durable("intent", exchange="x1", metadata=INTENT)
+
+
+def test_a_note_is_written_though_nobody_waits(path: Path) -> None:
+    with Store.open(path, clock=SetClock(), limits=Limits(outcome_delay=60)) as store:
+        intent(store, "x1")
+        store.note("outcome", exchange="x1", metadata=OUTCOME)
+        store.flush()
+        with Log(path) as log:
+            assert [record.kind for record in log.show("x1")] == ["intent", "outcome"]
 
 
 # -- what is open when the guard stops -----------------------------------------------------------------------------------
