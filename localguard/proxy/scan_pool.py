@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localguard.config.rule_files import read_rules
+from localguard.detect.calls import CallEngine
 from localguard.detect.commands import CommandEngine
 from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding, Window
@@ -55,7 +56,7 @@ class ScannerFailed(LocalguardError):
 def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:
     """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
     rules = read_rules(rules_dirs)
-    return Scanner(rules, (NormaliseEngine(rules), CommandEngine(), SecretsEngine(), PresidioEngine()))
+    return Scanner(rules, (NormaliseEngine(rules), CommandEngine(), CallEngine(), SecretsEngine(), PresidioEngine()))
 
 
 class ScanPool:
