@@ -12,11 +12,13 @@ from localguard.detect.words import is_distinctive
 
 CONTEXT_BYTES = 256  # of the text before and after a match that validators see
 CONTEXT_WORDS_BYTES = 120  # how far from the value a context word may stand
+# Rules that go by what stands around a value.
+_CONTEXT_PACKS = frozenset({"assignment", "call", "command", "hash", "header", "url"})
 
 
 def gate_of(rule: Rule) -> Gate:
     """The gate of one rule, for the prefilter."""
-    return Gate(rule.id, rule.gate, rule.reach)
+    return Gate(rule.id, rule.gate, rule.reach, context=rule.id.partition("/")[0] in _CONTEXT_PACKS)
 
 
 class RuleEngine:
