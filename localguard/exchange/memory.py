@@ -9,12 +9,13 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from localguard.detect.finding import Finding
 from localguard.detect.scanner import resolve
 from localguard.exchange.cores import CoreFilter
+from localguard.exchange.items import Item
+from localguard.exchange.prefix import Prefixes
 from localguard.redact.vault import Vault
 
 _MAX_FILTERS = 4
@@ -64,56 +65,6 @@ class Bounded(Generic[Key, Value]):
         return len(self._entries)
 
 
-class Replaced(NamedTuple):
-    """Values of one kind that were replaced at one place: for the log, without the value.
-
-    `fingerprint` is keyed; `sweep` says that the value was known from elsewhere and not found here.
-    """
-
-    type: str
-    data_class: str
-    rule: str
-    location: str
-    fingerprint: str
-    sweep: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A history item as it goes upstream under one set of actions."""
-
-    generation: int
-    """Of the vault: every distinctive value that it knew then was looked for."""
-    redacted: bytes | None
-    """None: the item's own bytes, unchanged."""
-    replaced: tuple[Replaced, ...]
-
-
-@dataclass(slots=True)
-class Item:
-    """What is known of one history item (or other member) of a body, by the digest of its bytes."""
-
-    findings: tuple[tuple[int, tuple[Finding, ...]], ...]
-    """Index of a boundary text within the item, and what was found in it. Texts without findings are left out."""
-    types: frozenset[str]
-    """Types and classes found: policy decides on them."""
-    plain: bool
-    """Every value in the decoded texts stands with the same letters and digits in the raw bytes."""
-    leaves: int
-    opaque: int
-    tools: tuple[str, ...]
-    attachments: frozenset[str]
-    unread: frozenset[str]
-    """Kinds of those attachments that nobody looked through, or in which something was found."""
-    instructions: tuple[tuple[str, str], ...]
-    held: frozenset[str]
-    """Classes of what was found at places that cannot be rewritten."""
-    references: tuple[str, ...]
-    """Ids of items held by the provider that it names."""
-    outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)
-    sent: bool = False
-
-
 class Restored(NamedTuple):
     """Where a text of a reply holds a value that its placeholder was turned back into: bytes `[start, end)`."""
 
@@ -137,6 +88,7 @@ class WorkspaceMemory:
         self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(_MAX_TEXTS)
         self.items: Bounded[bytes, Item] = Bounded(_MAX_ITEM_BYTES)
         self.clean: Bounded[str, bool] = Bounded(_MAX_CLEAN)
+        self.prefixes = Prefixes()
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(50_000)
         """Ids of responses, their items, conversations and the like that replies of this process named."""
@@ -167,7 +119,7 @@ class WorkspaceMemory:
 
     def _read_again(self) -> None:
         self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
-        self.clean, self.unchanged = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED)
+        self.clean, self.unchanged, self.prefixes = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED), Prefixes()
 
     @property
     def judges(self) -> bool:

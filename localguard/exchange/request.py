@@ -20,7 +20,9 @@ from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.facts import Facts, asks_for_json, instruction_names, small_member, text_member, tool_names
 from localguard.exchange.head import Head, head_texts, redact_head
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
-from localguard.exchange.memory import Item, Output, Replaced, Restored, WorkspaceMemory
+from localguard.exchange.items import Item, Output, Replaced
+from localguard.exchange.memory import Restored, WorkspaceMemory
+from localguard.exchange.prefix import MAX_BYTES, Totals, Written, covered, extended
 from localguard.exchange.refused import RequestRefused
 from localguard.exchange.split import Piece, Split, split
 from localguard.exchange.texts import (
@@ -41,7 +43,8 @@ from localguard.wire.json_edit import Edit, JsonInvalid, LeafKind, lift, splice
 
 __all__ = ["Facts", "Head", "Redacted", "RequestReading", "RequestRefused"]
 
-_UNPLAIN = re.compile(rb"\\u00[0-7]")
+_SPELLED_OTHERWISE = re.compile(rb"(?<!\\)(?:\\\\)*+\\(?:/|u00[2-7])")
+_INDEX = re.compile(r"\[\d+\]")
 _SHORT = 64
 """Characters of texts that are remembered as clean by themselves; longer ones by digest."""
 _MAX_UNCHANGED = 512
@@ -107,6 +110,8 @@ class RequestReading:
         self._read_documents: dict[int, tuple[bytes | None, DocumentText | None]] = {}
         self._split: Split | None = None
         self._works: list[_Work] = []
+        self._prefixes = memory.prefixes
+        self._prefix = self._prefixes.find(format.name, body)
         self._head_texts = head_texts(head)
         for text in self._head_texts:
             self._want(text.raw, text.context, text.text)
@@ -115,7 +120,10 @@ class RequestReading:
         self.texts: list[bytes] = [scan.text for waiting in self._waiting.values() for scan in waiting.scans]
 
     def _read_body(self, body: bytes) -> None:
-        self._split = split(body, self._format)
+        rest = self._prefix.rest(body, self._format) if self._prefix is not None else None
+        if rest is None:
+            self._prefix = None
+        self._split = rest or split(body, self._format)
         for name in self._split.names:
             self._want(name.encode(), b"", name)
         for piece in self._split.pieces:
@@ -250,9 +258,7 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=b"\\/" not in raw
-            and (b"\\u00" not in raw or _UNPLAIN.search(raw) is None)
-            and not any(one.encoded for one in work.texts.containers),
+            plain=not any(one.encoded or _is_spelled_otherwise(one.raw) for one in work.texts.containers),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
             tools=tool_names(work.piece, work.texts.document.value),
@@ -306,11 +312,12 @@ class RequestReading:
     def facts(self) -> Facts:
         """What policy decides on; available once the findings are in."""
         members = self._split.members if self._split is not None else {}
-        types = {name for work in self._works if work.item for name in work.item.types}
+        totals = self._prefix.totals if self._prefix is not None else Totals()
+        totals = totals.plus([work.item for work in self._works if work.item is not None])
+        types = set(totals.types)
         for text in self._head_texts:
             for finding in self._found(text.raw, text.context, text.text):
                 types.update((finding.type, str(finding.data_class)))
-        items = [work.item for work in self._works if work.item is not None]
         stream = small_member(members.get("stream"))
         return Facts(
             model=text_member(members.get("model")),
@@ -319,15 +326,15 @@ class RequestReading:
             held=(
                 *named_by_path(self._head.method, self._head.path),
                 *named_by_members(members),
-                *(Held("input", id) for item in items for id in item.references),
+                *(Held("input", id) for id in totals.references),
             ),
             types=frozenset(types),
-            tools=tuple(dict.fromkeys(name for item in items for name in item.tools)),
-            attachments=frozenset(name for item in items for name in item.attachments),
-            unread=frozenset(name for item in items for name in item.unread),
-            instructions=tuple(dict.fromkeys(pair for item in items for pair in item.instructions)),
-            leaves=sum(item.leaves for item in items),
-            opaque=sum(item.opaque for item in items),
+            tools=tuple(dict.fromkeys(totals.tools)),
+            attachments=totals.attachments,
+            unread=totals.unread,
+            instructions=tuple(dict.fromkeys(totals.instructions)),
+            leaves=totals.leaves,
+            opaque=totals.opaque,
             body_bytes=len(self._body),
             new_bytes=self._new_bytes,
             client_metadata={
@@ -349,6 +356,7 @@ class RequestReading:
         self._learn(actions)
         for _ in range(_ROUNDS):
             before = vault.generation
+            written = self._written(key)
             for work in self._works:
                 self._redact_piece(work, actions, key, exposed)
             path, query, headers, head_replaced = self._redact_head(actions)
@@ -363,7 +371,7 @@ class RequestReading:
                 "Try again.",
             )
         self._check_names(actions)
-        replaced = list(head_replaced)
+        replaced = [*head_replaced, *(written.replaced if written is not None else ())]
         parts: list[bytes] = []
         for work in self._works:
             assert work.item is not None
@@ -372,7 +380,55 @@ class RequestReading:
             replaced.extend(work.output.replaced)
             work.item.sent = True
         body = self._split.join(parts) if self._split is not None else b""
+        if written is not None and self._prefix is not None:
+            body = (self._prefix.raw if written.redacted is None else written.redacted) + body
+        self._keep_prefix(key, before, written, parts, body)
         return Redacted(path, query, headers, body, tuple(replaced), tuple(dict.fromkeys(exposed)))
+
+    def _written(self, key: tuple[str, ...]) -> Written | None:
+        """What goes upstream for the prefix, if that can be told for it as a whole; else its pieces are taken up."""
+        prefix = self._prefix
+        if prefix is None:
+            return None
+        written = prefix.written.get(key)
+        generation = self._memory.vault.generation
+        if written is not None and written.generation == generation:
+            return written
+        if written is not None and prefix.plain and not self._may_hold(prefix.raw, written.generation):
+            written = prefix.written[key] = replace(written, generation=generation)
+            return written
+        assert self._split is not None
+        self._split = prefix.whole(self._split)
+        pieces = self._split.pieces
+        self._works[:0] = [_Work(piece, one.digest, one.item) for piece, one in zip(pieces, prefix.seen, strict=False)]
+        self._prefix = None
+        return None
+
+    def _keep_prefix(
+        self, key: tuple[str, ...], generation: int, written: Written | None, parts: list[bytes], body: bytes
+    ) -> None:
+        """Remember the history, its last items aside, as the beginning of the next turn's body."""
+        prefix = self._prefix
+        cut = covered(self._split, self._format, prefix) if self._split is not None else None
+        if self._split is None or cut is None or 2 * len(self._body) > MAX_BYTES:
+            if prefix is not None:
+                self._prefixes.keep(prefix, prefix)  # used last
+            return
+        member, taken = cut
+        works = self._works[:taken]
+        known = [(work.digest, work.item) for work in works if work.item is not None]
+        made = extended(prefix, self._split, self._body, self._format, known, member)
+        outputs = [work.output for work in works if work.output is not None]
+        size = sum(map(len, self._split.between[:taken])) + sum(map(len, parts[:taken]))
+        if prefix is not None and written is not None:
+            size += len(prefix.raw if written.redacted is None else written.redacted)
+        before = written.replaced if written is not None else ()
+        changed = (written is not None and written.redacted is not None) or any(
+            output.redacted is not None for output in outputs
+        )
+        replaced = (*before, *(one for output in outputs for one in output.replaced))
+        made.written[key] = Written(generation, body[:size] if changed else None, replaced)
+        self._prefixes.keep(made, prefix)
 
     def _learn(self, actions: Actions) -> None:
         """Make every value of this request known before anything of it is rewritten: found in one field, swept in all."""
@@ -404,7 +460,8 @@ class RequestReading:
         else:
             redacted, replaced = self._rewrite(work, item, actions)
             if last is not None and item.sent:
-                exposed.extend(set(replaced) - set(last.replaced))
+                before = {_anywhere(one) for one in last.replaced}
+                exposed.extend(one for one in replaced if _anywhere(one) not in before)
             work.output = Output(generation, redacted if redacted != work.piece.raw else None, replaced)
         kept = item.outputs.get(key)
         if kept is None or kept.generation < work.output.generation:
@@ -574,6 +631,16 @@ class RequestReading:
 
         path, query, headers = redact_head(self._head, clean)
         return path, query, headers, replaced
+
+
+def _anywhere(one: Replaced) -> Replaced:
+    """The same in whichever item of a history: equal items are remembered once."""
+    return one._replace(location=_INDEX.sub("[]", one.location, count=1))
+
+
+def _is_spelled_otherwise(raw: bytes) -> bool:
+    r"""Whether a JSON text writes something as an escape that needs none: `\/`, or `\u0041` for a letter."""
+    return (b"\\/" in raw or b"\\u00" in raw) and _SPELLED_OTHERWISE.search(raw) is not None
 
 
 def _beside(spans: Sequence[Span], restored: Sequence[Restored]) -> list[Span]:

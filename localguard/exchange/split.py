@@ -56,14 +56,17 @@ class Split:
         return b"".join(parts)
 
 
-def split(body: bytes, format: WireFormat) -> Split:
-    """Cut `body`. Never raises: what is not valid JSON comes as one piece, whose parsing then fails."""
+def split(body: bytes, format: WireFormat, first: tuple[str, int] = ("", 0)) -> Split:
+    """Cut `body`. Never raises: what is not valid JSON comes as one piece, whose parsing then fails.
+
+    `first` names a member and the index that its first item has, where the items before it were taken out.
+    """
     try:
         members = {name: bytes(raw) for name, raw in _MEMBERS.decode(body).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _whole(body, format, {})
     for comma, colon in _SEPARATORS if format.history else ():
-        made = _cut(members, format, comma, colon)
+        made = _cut(members, format, comma, colon, first)
         if made is not None and made.join([piece.raw for piece in made.pieces]) == body:
             return made
     return _whole(body, format, members)
@@ -73,7 +76,9 @@ def _whole(body: bytes, format: WireFormat, members: dict[str, bytes]) -> Split:
     return Split([b"", b""], [Piece(body, format.request, "", "", format.name.encode())], members)
 
 
-def _cut(members: dict[str, bytes], format: WireFormat, comma: bytes, colon: bytes) -> Split | None:
+def _cut(
+    members: dict[str, bytes], format: WireFormat, comma: bytes, colon: bytes, first: tuple[str, int]
+) -> Split | None:
     between: list[bytes] = []
     pieces: list[Piece] = []
     gap = b"{"
@@ -90,8 +95,9 @@ def _cut(members: dict[str, bytes], format: WireFormat, comma: bytes, colon: byt
             gap = b""
             continue
         gap += b"["
-        for index, item in enumerate(items):
-            between.append(gap + (comma if index else b""))
+        start = first[1] if name == first[0] else 0
+        for index, item in enumerate(items, start):
+            between.append(gap + (comma if index != start else b""))
             pieces.append(Piece(item, node.item(), f"{name}[{index}]", name, place + b"[]"))
             gap = b""
         gap += b"]"

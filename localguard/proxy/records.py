@@ -15,7 +15,7 @@ from localguard.audit.fields import (
     RuleSource,
     WithheldEntry,
 )
-from localguard.exchange.memory import Replaced
+from localguard.exchange.items import Replaced
 from localguard.exchange.reply import ReplyRestorer, ToolCall
 from localguard.exchange.request import Redacted
 from localguard.proxy.callers import Caller

@@ -21,6 +21,8 @@ _ENTRY_OVERHEAD = 400  # bytes of a dictionary slot, an entry and its strings, b
 _MAX_CORES = 20_000
 
 _ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
+_NEVER_ESCAPED = re.compile(rb"[A-Za-z0-9 !#%&()*+,./:;<=>?@\[\]^_{|}~-]+")
+"""Neither by JSON nor by shells."""
 _LETTER_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 
 
@@ -178,7 +180,8 @@ class Vault:
     def cores_since(self, generation: int) -> tuple[bytes, ...]:
         """Return, for each distinctive value learnt after `generation`, bytes without which it cannot occur in a text.
 
-        A text that was clean at `generation` and holds none of them, in plain or JSON-escaped spelling, is clean now.
+        A text that was clean at `generation` and holds none of them, in plain or JSON-escaped spelling, is clean now; JSON
+        that writes `\\/` or ASCII as `\\u00xx` is another matter.
         An empty byte string (in every text) stands for what cannot be told: then sweep again.
         """
         with self._lock:
@@ -304,10 +307,14 @@ def shell_spellings(value: str) -> tuple[str, ...]:
 
 
 def core_of(text: bytes) -> bytes:
-    r"""Return the longest run of `[A-Za-z0-9]` in `text`: it stands in every spelling of it; empty if there is none.
+    r"""Return bytes that stand in every spelling of `text`; empty if there are none.
 
-    What follows a backslash is left out, since an escape's letter (`\n`, `\u00e9`) is not there in other spellings.
+    The whole of it where nothing in it is ever escaped (what writes `\u0026` or `\/` is not plain: `cores_since`), else
+    its longest run of `[A-Za-z0-9]`. What follows a backslash is left out, since an escape's letter (`\n`, `\u00e9`) is
+    not there in other spellings.
     """
+    if _NEVER_ESCAPED.fullmatch(text):
+        return text
     runs = _ALNUM_RUN.findall(re.sub(rb"\\u[0-9A-Fa-f]{4}|\\.", b" ", text, flags=re.DOTALL))
     return max(runs, key=len, default=b"")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from localguard.redact import placeholder, sweep
 from localguard.redact import vault as vault_module
-from localguard.redact.vault import TagCollision, Vault, core_of, looks_distinctive
+from localguard.redact.vault import TagCollision, Vault, core_of, looks_distinctive, shell_spellings
 from tests.redact.conftest import KEY, OTHER_KEY, secret
 
 
@@ -344,9 +344,12 @@ class TestGenerations:
     def test_a_new_distinctive_value_makes_a_new_generation_with_its_core(self, vault: Vault) -> None:
         before = vault.generation
         learn(vault, "ab-" + secret())
-        assert vault.cores_since(before)[0] == secret().encode()
+        assert vault.cores_since(before)[0] == b"ab-" + secret().encode()
         learn(vault, "ab-" + secret())
         assert vault.cores_since(vault.generation) == ()
+        before = vault.generation
+        learn(vault, 'a"b-' + secret())
+        assert vault.cores_since(before)[0] == secret().encode()
 
     def test_others_do_not(self, vault: Vault) -> None:
         before = vault.generation
@@ -360,6 +363,7 @@ class TestGenerations:
         assert core in value.encode()
         assert core in once.encode("utf-8", "surrogatepass")
         assert core in json.dumps(once, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        assert all(core in spelled.encode("utf-8", "surrogatepass") for spelled in shell_spellings(value))
 
     def test_what_is_too_long_ago_is_answered_by_the_core_of_everything(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
