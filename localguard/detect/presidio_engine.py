@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from localguard.detect.bank_numbers import card_number, iban
 from localguard.detect.candidate import Candidate
+from localguard.detect.contact_data import email, us_ssn
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.rules import compile_pattern
-from localguard.detect.validators import card_number, email, iban, us_ssn
 from localguard.detect.words import is_distinctive
 
 

@@ -4,7 +4,9 @@ A template is text with generators in braces, and marks around the value that a 
 Without marks the template is only text. Generators: `{alnum:36}` and the other alphabets, `{repeat:x:36}`, `{uuid}`,
 `{password}`, `{word:8}`, `{basic:user}`, `{jwt}`, `{luhn:4:16}`, `{card_grouped}`, `{iban:DE}`, `{iban_grouped:DE}`,
 `{btc}`, `{wif}`, `{bech32:bc}`, `{extended_key:xprv}`, `{seed_phrase:12}`, `{solana}`, `{stellar}`, `{der:pkcs8}` and
-`{pem:RSA PRIVATE KEY}`, the last four with their relatives.
+`{pem:RSA PRIVATE KEY}`, the last four with their relatives,
+`{valid:NAME:TEMPLATE}` and `{invalid:NAME:TEMPLATE}` (a number that the validator NAME takes or refuses; in TEMPLATE `#` is a digit, `@`
+an upper-case letter, `*` either), `{base58check:00}` (with that version byte), `{ethereum}` and `{ripple}`.
 """
 
 import base64
@@ -19,6 +21,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from localguard.detect.bip39 import seed_phrase
+from localguard.detect.candidate import Candidate
+from localguard.detect.validators import VALIDATORS
+from localguard.detect.wallet_addresses import RIPPLE_ALPHABET, keccak_256
 
 _ALPHABETS: Final[Mapping[str, str]] = {
     "alnum": string.ascii_letters + string.digits,
@@ -198,6 +203,23 @@ def _der(rng: random.Random, kind: str) -> str:
     return base64.b64encode(bytes.fromhex(head) + rng.randbytes(length)).decode()
 
 
+def _judged(rng: random.Random, arguments: str, wanted: bool) -> str:
+    """Fills the template until its validator answers as wanted. `ValueError` if it never does."""
+    name, template = arguments.split(":", 1)
+    alphabets = {"#": string.digits, "@": string.ascii_uppercase, "*": _ALPHABETS["upper_digit"]}
+    for _ in range(200_000):
+        text = "".join(rng.choice(alphabets[char]) if char in alphabets else char for char in template)
+        if VALIDATORS[name](Candidate(text, "", "", "")) is wanted:
+            return text
+    raise ValueError(f"nothing that {name} {'takes' if wanted else 'refuses'} fits {template!r}")
+
+
+def _ethereum(rng: random.Random, _: str) -> str:
+    digits = rng.randbytes(20).hex()
+    code = keccak_256(digits.encode()).hex()
+    return "0x" + "".join(c.upper() if int(code[i], 16) > 7 else c for i, c in enumerate(digits))
+
+
 def _pem(rng: random.Random, label: str) -> str:
     lines = [_text(rng, _ALPHABETS["b64std"], 64) for _ in range(6)] + [_text(rng, _ALPHABETS["b64std"], 42) + "=="]
     return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"))
@@ -214,6 +236,11 @@ _GENERATORS: Final[Mapping[str, Callable[[random.Random, str], str]]] = {
     "card_grouped": _card_grouped,
     "iban": _iban,
     "iban_grouped": _iban_grouped,
+    "valid": lambda rng, arguments: _judged(rng, arguments, True),
+    "invalid": lambda rng, arguments: _judged(rng, arguments, False),
+    "base58check": lambda rng, version: _base58check(bytes.fromhex(version) + rng.randbytes(20)),
+    "ethereum": _ethereum,
+    "ripple": lambda rng, _: _base58check(b"\0" + rng.randbytes(20)).translate(str.maketrans(_BASE58, RIPPLE_ALPHABET)),
     "btc": lambda rng, _: _base58check(b"\0" + rng.randbytes(20)),
     "extended_key": lambda rng, prefix: _base58check(_EXTENDED_KEYS[prefix] + rng.randbytes(74)),
     "seed_phrase": lambda rng, words: seed_phrase(rng.randbytes(int(words) * 4 // 3)),
