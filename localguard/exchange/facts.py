@@ -38,6 +38,8 @@ class Facts:
     """The text of the reply is to be one JSON document."""
     held: tuple[Held, ...]
     """History held by the provider that the request builds on."""
+    conversation: str | None
+    """Keyed fingerprint of how the conversation began: the system's words and the user's first."""
     types: frozenset[str]
     tools: tuple[str, ...]
     attachments: frozenset[str]

@@ -50,6 +50,8 @@ class Item:
     instructions: tuple[tuple[str, str], ...]
     held: frozenset[str]
     """Classes of what was found at places that cannot be rewritten."""
+    opening: tuple[str, str] | None
+    """Where the system or the user speaks: who, and the keyed fingerprint of what is said."""
     references: tuple[str, ...]
     """Ids of items held by the provider that it names."""
     outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from typing import TypeVar
 from localguard.detect.documents import DocumentText
 from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
+from localguard.exchange.conversation import opening, started_by
 from localguard.exchange.facts import Facts, asks_for_json, instruction_names, small_member, text_member, tool_names
 from localguard.exchange.head import Head, head_texts, redact_head
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
@@ -266,9 +267,20 @@ class RequestReading:
             unread=unread,
             instructions=self._instructions(raw),
             held=self._held(work.texts),
+            opening=self._opening(work),
             references=named_by_items(self._format.name, work.piece, work.texts.document.value),
         )
         self._memory.items.put(work.digest, work.item, 400)
+
+    def _opening(self, work: _Work) -> tuple[str, str] | None:
+        assert work.texts is not None
+        found = opening(work.piece.member, work.texts.document.value)
+        return (found[0], self._memory.fingerprint(found[1])) if found is not None and found[1] else None
+
+    def _conversation(self) -> str | None:
+        """The fingerprints of what was said up to the user's first words, as one."""
+        started = started_by(work.item.opening for work in self._works if work.item and work.item.opening)
+        return None if started is None else self._memory.fingerprint(started)
 
     def _instructions(self, raw: bytes) -> tuple[tuple[str, str], ...]:
         names = instruction_names(raw)
@@ -328,6 +340,7 @@ class RequestReading:
                 *named_by_members(members),
                 *(Held("input", id) for id in totals.references),
             ),
+            conversation=self._conversation(),
             types=frozenset(types),
             tools=tuple(dict.fromkeys(totals.tools)),
             attachments=totals.attachments,

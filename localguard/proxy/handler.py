@@ -276,6 +276,7 @@ class Guard:
         if model is not None and exchange.memory.vault.sweep(model.encode()):
             exchange.facts = replace(exchange.facts, model=None)
         exchange.session = exchange.session and self._opaque_session(exchange, exchange.session)
+        exchange.session = exchange.session or exchange.facts.conversation
         return redacted
 
     @staticmethod
