@@ -33,12 +33,18 @@ def opening(member: str, value: object) -> tuple[str, str] | None:
     return ("user", "\n".join(_texts(value))) if role == "user" else None
 
 
-def started_by(openings: Iterable[tuple[str, str]]) -> str | None:
-    """What tells a conversation: the instructions, else the system's words before the user's first, and those."""
+def leading(openings: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Those of a body's openings, in order, that tell its conversation: the first of each, the system's before the user's."""
     first: dict[str, str] = {}
     for speaker, said in openings:
         if speaker != "system" or "user" not in first:
             first.setdefault(speaker, said)
+    return tuple(first.items())
+
+
+def started_by(openings: Iterable[tuple[str, str]]) -> str | None:
+    """What tells a conversation: the instructions, else the system's words before the user's first, and those."""
+    first = dict(leading(openings))
     return f"{first.get('instructions') or first.get('system')}\n{first['user']}" if "user" in first else None
 
 

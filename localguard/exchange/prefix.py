@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from localguard.exchange.conversation import leading
 from localguard.exchange.items import Item, Replaced
 from localguard.exchange.split import Piece, Split, split
 from localguard.wire.format import WireFormat
@@ -35,6 +36,7 @@ class Totals:
     unread: frozenset[str] = frozenset()
     instructions: tuple[tuple[str, str], ...] = ()
     references: tuple[str, ...] = ()
+    openings: tuple[tuple[str, str], ...] = ()
     leaves: int = 0
     opaque: int = 0
 
@@ -47,6 +49,7 @@ class Totals:
             self.unread.union(*(item.unread for item in items)),
             (*self.instructions, *(pair for item in items for pair in item.instructions)),
             (*self.references, *(id for item in items for id in item.references)),
+            leading((*self.openings, *(item.opening for item in items if item.opening))),
             self.leaves + sum(item.leaves for item in items),
             self.opaque + sum(item.opaque for item in items),
         )

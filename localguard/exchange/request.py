@@ -277,11 +277,6 @@ class RequestReading:
         found = opening(work.piece.member, work.texts.document.value)
         return (found[0], self._memory.fingerprint(found[1])) if found is not None and found[1] else None
 
-    def _conversation(self) -> str | None:
-        """The fingerprints of what was said up to the user's first words, as one."""
-        started = started_by(work.item.opening for work in self._works if work.item and work.item.opening)
-        return None if started is None else self._memory.fingerprint(started)
-
     def _instructions(self, raw: bytes) -> tuple[tuple[str, str], ...]:
         names = instruction_names(raw)
         if not names:
@@ -331,6 +326,7 @@ class RequestReading:
             for finding in self._found(text.raw, text.context, text.text):
                 types.update((finding.type, str(finding.data_class)))
         stream = small_member(members.get("stream"))
+        started = started_by(totals.openings)
         return Facts(
             model=text_member(members.get("model")),
             stream=stream if isinstance(stream, bool) else None,
@@ -340,7 +336,7 @@ class RequestReading:
                 *named_by_members(members),
                 *(Held("input", id) for id in totals.references),
             ),
-            conversation=self._conversation(),
+            conversation=None if started is None else self._memory.fingerprint(started),
             types=frozenset(types),
             tools=tuple(dict.fromkeys(totals.tools)),
             attachments=totals.attachments,
