@@ -155,6 +155,29 @@ def _engines(home: Home, port: int) -> _Result:
     return Verdict.OK, "rules and engines load, and find a sample token", ""
 
 
+def _extras(home: Home, port: int) -> _Result:
+    import importlib.util
+
+    from localguard.config.policy_files import load_policy
+    from localguard.detect.names_engine import NamesEngine
+
+    names = load_policy(home.policy_file).names
+    if names is not None:
+        NamesEngine(names.path, names.language, names.entities).load()
+    said = (
+        "names of persons and places are found by the policy's language model"
+        if names
+        else ("no language model for names of persons and places")
+    )
+    step = (
+        "" if names else 'For names: get a spaCy pipeline, and give its directory as [names] model = "…" in the policy.'
+    )
+    if importlib.util.find_spec("pypdf") is None:
+        said += "; attached PDFs cannot be read"
+        step = "For PDFs: pip install 'localguard[documents]'. " + step
+    return Verdict.OK, said, step
+
+
 def _environment(home: Home, port: int) -> _Result:
     around = variables_around(os.environ, port)
     if around:
@@ -192,6 +215,7 @@ CHECKS: tuple[tuple[str, Callable[[Home, int], _Result]], ...] = (
     ("policy", _policy),
     ("log", _log),
     ("detectors", _engines),
+    ("extras", _extras),
     ("environment", _environment),
     ("agents", _agents),
 )

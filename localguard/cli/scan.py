@@ -94,8 +94,8 @@ class _Scanning:
         from localguard.config.policy_files import load_policy
         from localguard.proxy.scan_pool import build_scanner
 
-        self._scanner = build_scanner([home.rules_dir])
         self._layer = load_policy(home.policy_file)
+        self._scanner = build_scanner([home.rules_dir], self._layer.names)
         self.found = False
         self.failed = False
 

@@ -34,6 +34,7 @@ from localguard.policy.model import (
     KnownValues,
     Layer,
     LayerName,
+    NamesModel,
     Obligation,
     PolicyTest,
     Redact,
@@ -275,6 +276,18 @@ def _layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path, int
             None if parsed.known_values.files is None else tuple(parsed.known_values.files),
             bool(parsed.known_values.git_authors),
         ),
+        names=_names(parsed, file) if name is not LayerName.REPOSITORY else None,
+    )
+
+
+def _names(parsed: PolicyFile, file: str) -> NamesModel | None:
+    """The language model, its path relative to the policy file's directory."""
+    table = parsed.names
+    if table is None:
+        return None
+    path = PurePath(file).parent / PurePath(table.model).as_posix()
+    return NamesModel(
+        str(path) if not table.model.startswith("~") else table.model, table.language, tuple(table.entities)
     )
 
 
@@ -291,6 +304,8 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
     ]
     if parsed.extends:
         sentences.append(f"{file}:{line('extends')}: a repository cannot extend another policy; not applied.")
+    if parsed.names is not None:
+        sentences.append(f"{file}:{line('names')}: a repository cannot name a language model; not applied.")
     if parsed.proxy.other_hosts == "tunnel":
         sentences.append(f"{file}:{line('proxy')}: a repository cannot open other hosts; not applied.")
     return sentences

@@ -175,6 +175,17 @@ class KnownValuesTable(_Table):
     git_authors: bool | None = None
 
 
+class NamesTable(_Table):
+    """`[names]`: names of persons and places are found by a language model on this machine."""
+
+    model: Text
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] = "en"
+    entities: Annotated[list[Literal["PERSON", "LOCATION", "ORGANIZATION", "NRP"]], Field(min_length=1)] = [
+        "PERSON",
+        "LOCATION",
+    ]
+
+
 class PolicyFile(_Table):
     """The whole file."""
 
@@ -188,3 +199,4 @@ class PolicyFile(_Table):
     tests: list[TestTable] = []
     proxy: ProxyTable = ProxyTable()
     known_values: KnownValuesTable = KnownValuesTable()
+    names: NamesTable | None = None

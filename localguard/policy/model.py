@@ -218,6 +218,15 @@ class KnownValues:
     """Whether names and addresses of the repository's authors are personal data."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamesModel:
+    """A spaCy pipeline on disk, the language it is for, and which of Presidio's entities count."""
+
+    path: str
+    language: str = "en"
+    entities: tuple[str, ...] = ("PERSON", "LOCATION")
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
@@ -236,6 +245,8 @@ class Layer:
     other_hosts: Literal["deny", "tunnel"] | None = None
     """`[proxy] other_hosts`: what becomes of hosts in proxy mode that no endpoint names."""
     known_values: KnownValues = KnownValues()
+    names: NamesModel | None = None
+    """The language model that finds names of persons and places; in the user's layer only."""
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
 

@@ -94,15 +94,15 @@ async def serve(
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
         stack.callback(store.close)
         keys = Keys(home, env=os.environ)
-        pool = ScanPool(rules_dirs=[home.rules_dir])
-        await pool.start()
-        stack.push_async_callback(pool.close)
         upstream = Upstream(own_ports=[server.port])
         stack.push_async_callback(upstream.close)
         watcher = PolicyWatcher(
             home, lambda layer: _change(handle[0], store, layer), lambda error: _broken(handle[0], error)
         )
         watcher.load()
+        pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names)
+        await pool.start()
+        stack.push_async_callback(pool.close)
         state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
         control = Control(
             home,

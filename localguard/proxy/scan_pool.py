@@ -28,11 +28,13 @@ from localguard.detect.calls import CallEngine
 from localguard.detect.commands import CommandEngine
 from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding, Window
+from localguard.detect.names_engine import NamesEngine
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
-from localguard.detect.scanner import Scanner
+from localguard.detect.scanner import Engine, Scanner
 from localguard.detect.secrets_engine import SecretsEngine
 from localguard.errors import LocalguardError
+from localguard.policy.model import NamesModel
 from localguard.proxy.document_reader import DocumentReader
 
 INLINE_BYTES: Final = 32_768  # texts up to this together are prefiltered on the loop: a thread costs more than the pass
@@ -45,6 +47,10 @@ _PR_SET_PDEATHSIG: Final = 1
 _PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_pool"]
 
 
+_Given = tuple[tuple[Path, ...], NamesModel | None]
+"""What a scanner is built from: directories of rules, and the language model for names."""
+
+
 class ScanTimeout(LocalguardError):
     """A scan took longer than its deadline. Its worker was killed and replaced; the text counts as not scanned."""
 
@@ -53,21 +59,31 @@ class ScannerFailed(LocalguardError):
     """A scanner worker died or could not start. It is replaced; the text counts as not scanned."""
 
 
-def build_scanner(rules_dirs: Iterable[Path] = ()) -> Scanner:
+def build_scanner(rules_dirs: Iterable[Path] = (), names: NamesModel | None = None) -> Scanner:
     """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
     rules = read_rules(rules_dirs)
-    return Scanner(rules, (NormaliseEngine(rules), CommandEngine(), CallEngine(), SecretsEngine(), PresidioEngine()))
+    engines: list[Engine] = [NormaliseEngine(rules), CommandEngine(), CallEngine(), SecretsEngine(), PresidioEngine()]
+    if names is not None:
+        engines.append(NamesEngine(names.path, names.language, names.entities))
+    return Scanner(rules, engines)
 
 
 class ScanPool:
     """Scans texts under a deadline. Create, `start`, `scan` from one event loop, `close`."""
 
-    def __init__(self, *, workers: int = 1, rules_dirs: Sequence[Path] = (), deadline: float = 10.0) -> None:
-        self._rules_dirs = tuple(rules_dirs)
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        rules_dirs: Sequence[Path] = (),
+        names: NamesModel | None = None,
+        deadline: float = 10.0,
+    ) -> None:
+        self._given = (tuple(rules_dirs), names)
         self._deadline = deadline
         self._context = _context()
         self._documents = DocumentReader(self._context)
-        self._workers = [_Worker(self._context, self._rules_dirs) for _ in range(max(1, workers))]
+        self._workers = [_Worker(self._context, self._given) for _ in range(max(1, workers))]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._scanner: Scanner | None = None
         self._starting: list[asyncio.Task[None]] = []
@@ -77,7 +93,7 @@ class ScanPool:
     async def start(self) -> None:
         """Reads the rules (`RuleInvalid`) and returns; workers load their engines in the background."""
         loop = asyncio.get_running_loop()
-        self._scanner = await loop.run_in_executor(self._threads, build_scanner, self._rules_dirs)
+        self._scanner = await loop.run_in_executor(self._threads, build_scanner, *self._given)
         self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
 
     @property
@@ -196,9 +212,9 @@ def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 class _Worker:
     """One scanner process and the thread that talks to it."""
 
-    def __init__(self, context: BaseContext, rules_dirs: tuple[Path, ...]) -> None:
+    def __init__(self, context: BaseContext, given: "_Given") -> None:
         self._context = context
-        self._rules_dirs = rules_dirs
+        self._given = given
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scan-worker")
         self._process: Any = None
         self._connection: Connection | None = None
@@ -226,7 +242,7 @@ class _Worker:
     def _start(self) -> None:
         ours, theirs = self._context.Pipe(duplex=True)
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=serve, args=(theirs, self._rules_dirs, os.getpid()), name="localguard-scanner", daemon=True
+            target=serve, args=(theirs, self._given, os.getpid()), name="localguard-scanner", daemon=True
         )
         try:
             process.start()
@@ -278,7 +294,7 @@ class _Worker:
             self._process.join(5.0)
 
 
-def serve(connection: Connection, rules_dirs: tuple[Path, ...], parent: int) -> None:
+def serve(connection: Connection, given: "_Given", parent: int) -> None:
     """The worker's main function: loads the engines, says `"ready"`, then answers batches of windows until the pipe ends.
 
     Ends with its parent, also when the parent is killed. Writes nothing to standard output.
@@ -291,7 +307,7 @@ def serve(connection: Connection, rules_dirs: tuple[Path, ...], parent: int) -> 
         os.dup2(null, 1)
         os.close(null)
     sys.stdout = sys.stderr
-    scanner = build_scanner(rules_dirs)
+    scanner = build_scanner(*given)
     scanner.load()
     connection.send("ready")
     while True:

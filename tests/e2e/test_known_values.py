@@ -93,3 +93,15 @@ def test_authors_of_the_repository_are_personal_data_where_the_policy_says_so(
     say(own_guard, token(own_guard, repository), json.dumps({"reviewer": "jo doe"}))
     assert b"LG_PERSON_" in provider.last.body
     assert b"jo doe" not in provider.last.body
+
+
+def test_a_language_model_that_is_not_there_refuses_every_request_and_doctor_says_why(
+    provider: Provider, tmp_path: Path
+) -> None:
+    with Guard(tmp_path / "home", policy(provider.port, '[names]\nmodel = "no-such-model"\n')) as guard:
+        body = {"model": "stub-1", "messages": [{"role": "user", "content": "key = q7Xm2Lp9Rt4Wz8Kb1Nc5"}]}
+        refused = httpx.post(f"{guard.url}/openai/v1/chat/completions", json=body, timeout=60)
+        assert refused.status_code == 503
+        command = [sys.executable, "-m", "localguard.cli.main", "doctor"]
+        told = subprocess.run(command, env=guard.environment(), capture_output=True, text=True, check=False)
+        assert "There is no language model at" in told.stdout + told.stderr
