@@ -1,8 +1,8 @@
 r"""Restoring placeholders in a model's prose as it streams.
 
 Prose is shown, and what shows it may follow it: a rendered Markdown image is fetched without a click. So a placeholder
-stays where a restored value could leave the machine inside an address: http and ws URLs, Markdown destinations
-(`](…)`, `[x]: …`) and HTML `src` and `href`. Code fences and SEARCH/REPLACE blocks are shown as they are, or written to
+stays where a restored value could leave the machine inside an address: http, ws and ftp URLs, `//host` and `www.`
+addresses, Markdown destinations (`](…)`, `[x]: …`), CSS `url(…)` and the HTML attributes that hold addresses. Code fences and SEARCH/REPLACE blocks are shown as they are, or written to
 files, and are restored whole; so are addresses whose host is this machine.
 
 The state machine decides by what came before a placeholder, never by what follows it, so that any chunking of the same
@@ -19,20 +19,30 @@ from localguard.redact import placeholder as placeholders
 from localguard.redact.report import Report, Withheld
 from localguard.redact.vault import Vault
 
-_BEHIND = 256  # characters kept of what was consumed: enough to look back over `src   =` or `https:/`
+_BEHIND = 1024  # characters kept of what was consumed: enough to look back over `src   =` or `https:/`
 _MAX_LINE_HEAD = 1200  # of a line's beginning: a reference label has at most 999 characters (CommonMark 0.31, 4.7)
 _MAX_ADDRESS_HEAD = 2000
 _MAX_BRACKETS = 64
 
 _L = r"L(?=G_|G?\Z)"  # where a placeholder may begin
-_NORMAL = re.compile(_L + r"|\n|(?<=:/)/|(?<=\])[(:]|(?<=[fFcCtT\s])=")
+_NORMAL = re.compile(_L + r"|\n|(?<=/)/|(?<=\\)/|(?<=\])[(:]|(?<=[lL])\(|(?<=[fFcCtTnNaArRdDeEgG\s])=|(?<=[wW]{3})\.")
 _VERBATIM = re.compile(_L + r"|\n")
-_INTERESTING = re.compile(r"[L\n/(:=]")  # without any of these a piece of text changes nothing outside an address
+_INTERESTING = re.compile(
+    r"[L\n/(:=]|[wW]\.|\A\."
+)  # without any of these a piece of text changes nothing outside an address
 _NOT_SPACE = re.compile(r"\S|\n")
 
-_SCHEME = re.compile(r"(?:https?|wss?):/\Z", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:https?|wss?|(?<![A-Za-z])ftps?):\\?/\\?\Z", re.IGNORECASE)
+_RELATIVE = re.compile(r"(?:\A|[\s\"'`(\[{<>=,;|])/\Z")
+_WWW = re.compile(r"(?<![\w.@/-])www\Z", re.IGNORECASE)
+_STYLE = re.compile(r"(?<![\w-])url\Z", re.IGNORECASE)
 _ATTRIBUTES = ("src", "srcset", "href")
-_ENDS_IN_ADDRESS = re.compile(r"(?:https?|wss?)://[^\s\"'`<>()\[\]{}]*\Z", re.IGNORECASE)
+_TAG_ATTRIBUTE = re.compile(
+    r"<[A-Za-z][^<>]*[\s\"'/](?:action|formaction|data|poster|background|cite|codebase|code|content|ping|manifest)\s*",
+    re.IGNORECASE,
+)
+"""Attributes that hold an address (HTML standard, index of attributes), but are ordinary words outside a tag."""
+_ENDS_IN_ADDRESS = re.compile(r"(?:https?|wss?|ftps?)://[^\s\"'`<>()\[\]{}]*\Z", re.IGNORECASE)
 _LOOPBACK = re.compile(
     r"\s*<?(?:https?|wss?)://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?[/?#](?!.*://)",
     re.IGNORECASE | re.DOTALL,
@@ -252,13 +262,30 @@ class ProseRestorer:
     def _open(self, character: str, data: str, position: int) -> None:
         """Enter an address if `data[position]` begins one."""
         if character == "/":
-            scheme = _SCHEME.search(data, max(0, position - 7), position)
+            scheme = _SCHEME.search(data, max(0, position - 9), position)
             if scheme is not None:
-                self._address = _Address(_Kind.URL, scheme.group() + "/", begun=True)
+                self._address = _Address(_Kind.URL, scheme.group().replace("\\", "") + "/", begun=True)
+            elif _RELATIVE.search(data, max(0, position - 2), position):
+                self._address = _Address(_Kind.URL, "//", begun=True)
+        elif character == ".":
+            if _WWW.search(data, max(0, position - 4), position):
+                self._address = _Address(_Kind.URL, "www.", begun=True)
+        elif character == "(" and data[position - 1] != "]":
+            if _STYLE.search(data, max(0, position - 4), position):
+                self._address = _Address(_Kind.ATTRIBUTE)
         elif character == "(" or (character == ":" and _REFERENCE.fullmatch(self._line)):
             self._address = _Address(_Kind.DESTINATION)
-        elif character == "=" and data[max(0, position - _BEHIND) : position].rstrip().lower().endswith(_ATTRIBUTES):
+        elif character == "=" and (
+            data[max(0, position - _BEHIND) : position].rstrip().lower().endswith(_ATTRIBUTES)
+            or self._in_tag(data, position)
+        ):
             self._address = _Address(_Kind.ATTRIBUTE)
+
+    @staticmethod
+    def _in_tag(data: str, position: int) -> bool:
+        """Say whether `data[:position]` ends in a tag, in the name of an attribute that holds an address."""
+        start = data.rfind("<", max(0, position - _BEHIND), position)
+        return start >= 0 and _TAG_ATTRIBUTE.fullmatch(data, start, position) is not None
 
     def _end_line(self) -> int:
         """Handle a line break: addresses that end there, and what kind of line this was; return 1."""

