@@ -44,49 +44,6 @@ def email(candidate: Candidate) -> bool:
     return not (candidate.after.startswith(":") and re.match(r":[\w~./-]+\.git\b|:[\w.-]+/", candidate.after))
 
 
-# The regions whose national numbers are tried where no country code is written: those of the labels in
-# `rules/person-phone.toml`, the largest first, so that most numbers need one or two looks.
-_REGIONS: Final = [
-    "US",
-    "GB",
-    "DE",
-    "FR",
-    "IN",
-    "ES",
-    "IT",
-    "BR",
-    "MX",
-    "NL",
-    "PL",
-    "CA",
-    "AU",
-    "JP",
-    "KR",
-    "CN",
-    "TR",
-    "SE",
-    "CH",
-    "AT",
-    "BE",
-    "PT",
-    "CZ",
-    "DK",
-    "NO",
-    "FI",
-    "IE",
-    "ZA",
-    "AR",
-    "CO",
-    "CL",
-    "NZ",
-    "SG",
-    "IL",
-    "RU",
-    "UA",
-    "RO",
-    "HU",
-    "GR",
-]
 _EXTENSION: Final = re.compile(r"(?i)[\s,;(]*(?:x|ext\.?|extension|#|durchwahl|dw|poste)[\s.:]*\d{1,6}\)?\Z")
 _OTHER_NUMBER: Final = re.compile(r"[.,]\d|\s?[%*/=^]\s?\d|%|-\d|:\d|_|[A-Za-z]")
 _DATE_LIKE: Final = re.compile(
@@ -130,7 +87,7 @@ def phone_international(candidate: Candidate) -> bool:
     digits = re.sub(r"\D", "", value)
     if digits.startswith("00"):
         value = "+" + digits[2:]
-    grouped = len(re.findall(r"\d+", candidate.value)) >= 3
+    grouped = len(re.findall(r"\d+", candidate.value)) >= 3 and not digits.startswith("00")
     return _known("+" + re.sub(r"\(0\)|\D", "", value), [None], possible=grouped)
 
 
@@ -139,11 +96,12 @@ def phone_national(candidate: Candidate) -> bool:
     value = _plausible(candidate)
     if value is None or re.search(r"[\d.][ .,/-]?\Z", candidate.before[-2:]) or re.match(r"[ .,/]\d", candidate.after):
         return False  # one of a row of numbers
+    value = re.sub(r"^(?:00)?1[ .-]", "", value)
     digits = re.sub(r"\D", "", value)
-    if len(digits) == 11 and digits[0] == "1":
-        digits = digits[1:]
-    if re.fullmatch(r"[^0]*(?:1[ .-])?\(?[1-9]\d\d\)?[ .-]*\d{3}[.-]\d{4}", value):
-        return digits[3:6] != "000" and digits not in "12345678901234567890"
+    if re.fullmatch(r"\(?[1-9]\d\d\)?[ .-]*\d{3}[.-]\d{4}", value):
+        return digits[3] != "0" and digits not in "12345678901234567890"
+    if len(digits) < 9 or re.fullmatch(r"\d{5}-\d{4}", value):
+        return False  # too short without a word beside it, or a US postal code
     if value.startswith("("):
         return _known(value, ["US", "GB", "BR", "AU", "DE", "IT", "IN", "ZA", "NZ"], possible=False)
     if not value.startswith("0"):
@@ -156,9 +114,9 @@ def phone_national(candidate: Candidate) -> bool:
 
 
 def phone_labelled(candidate: Candidate) -> bool:
-    """A number beside a word that says telephone: of a length that the plan of some region has."""
+    """A number beside a word that says telephone: 7 to 13 digits, which is a length in some plan, so none is asked."""
     value = _plausible(candidate)
-    return value is not None and _known(value, _REGIONS, possible=True)
+    return value is not None and 7 <= len(re.sub(r"\D", "", value)) <= 13
 
 
 def us_ssn(candidate: Candidate) -> bool:
@@ -200,7 +158,7 @@ def coordinates(candidate: Candidate) -> bool:
 
 # Addresses of organisations that stand in licence texts.
 _LICENCE_ADDRESS: Final = re.compile(
-    r"(?i)franklin st|temple pl|mass(?:achusetts)? ave|castro st|second street, suite|howard st|nathan abbott|munsey"
+    r"(?i)franklin st|temple pl|mass(?:achusetts)? ave|castro st|second street, suite|howard st|nathan abbott|munsey|preston white"
 )
 
 
@@ -209,6 +167,8 @@ def street_address(candidate: Candidate) -> bool:
     value = candidate.value
     if _LICENCE_ADDRESS.search(value):
         return False
+    if re.match(r"(?:19|20)\d\d ", value) and "," not in value:
+        return False  # a year and a name: the line of a copyright
     return not re.match(r"\d{1,5}\s+(?:The|A|An|This|That|One|In|On|Of|And|Or)\s", value)
 
 

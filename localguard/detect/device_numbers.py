@@ -14,14 +14,18 @@ _RESOLVERS: Final = word_set("8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 208.67.222
 _COUNTING: Final = word_set("1.2.3.4 2.3.4.5 4.3.2.1 5.6.7.8 11.22.33.44 12.34.56.78 123.123.123.123 111.222.33.44")
 _OBJECT_IDENTIFIER: Final = re.compile(r"2\.5\.\d+\.\d+|1\.3\.6\.\d+|1\.3\.1[0-4]\.\d+|2\.23\.\d+\.\d+|2\.16\.\d+\.\d+")
 _ADDRESS_WORD: Final = re.compile(
-    r"(?i)(?<![a-z])(?:ips?|ipv4|addr(?:ess)?|adresse|host(?:name)?|from|by|to|peer|client|remote|server|source|src|dst|"
-    r"dest|gateway|dns|nameserver|visitor|user|login|ssh|ping|curl|connect(?:ed|ion)?|bann?ed|forwarded(?:-for)?|listen|"
-    r"x-real-ip|inet)(?![a-z])|(?:_|[a-z])(?:ip|addr|host)\b|(?:Ip|Addr|Host)(?![a-z])|://\Z|@\Z"
+    r"(?i)(?<![a-z])(?:ips?|ipv4|addr(?:ess(?:es)?)?|adresse|host(?:name)?|from|peer|client|remote|server|source|src|dst|"
+    r"dest|gateway|dns|nameserver|visitor|user|login|ssh|ping|curl|connect(?:ed|ion)?|bann?ed|block(?:ed)?|listen|"
+    r"forwarded(?:-for)?|x-real-ip|inet)(?![a-z])|(?:_|[a-z])(?:ip|addr|host)\b|(?:Ip|Addr|Host)(?![a-z])|://\Z|@\Z"
 )
 _VERSION_WORD: Final = re.compile(
-    r"(?i)(?:version|release|upgrade\w*|downgrade\w*|build|ver|rev(?:ision)?|oid|section|chapter|figure|table|clause|"
-    r"rfc|(?<![a-z])v|==|[<>~!]=|[~^])[\s:\"'=]{0,4}\Z|[A-Za-z][\w.+-]*/\Z"
+    r"(?i)(?:version|release|build|ver|rev(?:ision)?|oid|section|chapter|figure|table|clause|rfc(?: \d+)?,?|step|workflow|"
+    r"(?<![a-z])v|==|[<>~!]=|[~^])[\s:\"'=]{0,4}\Z|[A-Za-z][\w.+-]*/\Z|"
+    r"(?:upgrad|downgrad|updat|bump|bundl)\w*[^\n]{0,40}(?:to|from|with)\s\Z|\bV8\s(?:to\s)?\Z"
 )
+# A decimal before it, or a sign and a decimal after it: a path of SVG, in which the zero and the space are left out.
+_DECIMAL_BEFORE: Final = re.compile(r"(?<![\d:.])-?\d*\.\d{1,6}[ ,]\Z")
+_DECIMAL_AFTER: Final = re.compile(r"[ ,]?-?\d*\.\d+(?![\d.])|-\d*\.\d")
 
 
 def public_ip(candidate: Candidate) -> bool:
@@ -50,10 +54,12 @@ def public_ip(candidate: Candidate) -> bool:
     octets = address.packed
     if value in _RESOLVERS or value in _COUNTING or len(set(octets)) == 1 or _OBJECT_IDENTIFIER.fullmatch(value):
         return False
-    if _VERSION_WORD.search(before[-40:]):
+    if _VERSION_WORD.search(before[-64:]):
+        return False
+    if _DECIMAL_BEFORE.search(before[-16:]) or _DECIMAL_AFTER.match(after):
         return False
     weak = max(octets) <= 40 or octets[3] == 0
-    return not weak or bool(_ADDRESS_WORD.search(before[-60:])) or bool(re.match(r":\d{2,5}\b", after))
+    return not weak or bool(_ADDRESS_WORD.search(before[-20:])) or bool(re.match(r":\d{2,5}\b", after))
 
 
 _MAC_EXAMPLES: Final = word_set(
