@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote, unquote_plus
 
+import orjson
+
 from localguard.exchange.refused import RequestRefused
 from localguard.exchange.texts import name_context
 
@@ -23,6 +25,14 @@ class Head:
     path: str
     query: str
     headers: Sequence[tuple[str, str]]
+
+
+def head_bytes(head: Head) -> bytes:
+    """All of the head that is scanned and redacted, as bytes that no other head has. Raises RequestRefused as `head_texts`."""
+    try:
+        return orjson.dumps([head.method, head.path, head.query, head.headers])
+    except orjson.JSONEncodeError:
+        raise _not_text() from None
 
 
 class HeadText(NamedTuple):
@@ -49,9 +59,11 @@ def head_texts(head: Head) -> list[HeadText]:
     try:
         return [HeadText(text, text.encode(), context) for text, context in dict.fromkeys(texts) if len(text) > 3]
     except UnicodeEncodeError:
-        raise RequestRefused(
-            400, "head_invalid", "text-only", "A header or the address is not valid text.", "Send UTF-8."
-        ) from None
+        raise _not_text() from None
+
+
+def _not_text() -> RequestRefused:
+    return RequestRefused(400, "head_invalid", "text-only", "A header or the address is not valid text.", "Send UTF-8.")
 
 
 def redact_head(head: Head, clean: Callable[[str, str, bytes], str]) -> tuple[str, str, Sequence[tuple[str, str]]]:

@@ -28,6 +28,7 @@ _MAX_TEXTS = 100_000
 _MAX_ITEM_BYTES = 24 * 1024 * 1024
 _MAX_CLEAN = 20_000
 _MAX_UNCHANGED = 10_000
+_MAX_HEADS = 1_000
 
 
 class Bounded(Generic[Key, Value]):
@@ -98,6 +99,10 @@ class WorkspaceMemory:
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self.numbers: Bounded[bytes, bool] = Bounded(10_000)
         """Long numbers that stood alone in a string of a reply."""
+        self.heads: Bounded[bytes, dict[str, int]] = Bounded(_MAX_HEADS)
+        """Heads in which nothing was found, by digest: under which actions, and at which of the vault's generations, they
+        held no known value either."""
+        self._credentials: Bounded[bytes, int] = Bounded(_MAX_HEADS)
         self._cores: Bounded[tuple[int, int], CoreFilter] = Bounded(_MAX_FILTERS)
         self._digest = hashlib.sha256(secrets.token_bytes(64))
 
@@ -120,6 +125,7 @@ class WorkspaceMemory:
     def _read_again(self) -> None:
         self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
         self.clean, self.unchanged, self.prefixes = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED), Prefixes()
+        self.heads, self._credentials = Bounded(_MAX_HEADS), Bounded(_MAX_HEADS)
 
     @property
     def judges(self) -> bool:
@@ -142,6 +148,13 @@ class WorkspaceMemory:
 
     def _is_allowed(self, value: bytes) -> bool:
         return self.fingerprint(value.decode("utf-8", "replace")) in self.allowed
+
+    def know_credential(self, value: str) -> None:
+        """Know what was seen at a credential's position. The same one again, with nothing learnt since, is known."""
+        key = self.digest(b"credential", value.encode("utf-8", "surrogatepass"))
+        if self._credentials.get(key) != self.vault.generation:
+            self.vault.add_known(value, "CREDENTIAL")
+            self._credentials.put(key, self.vault.generation)
 
     def cores_since(self, generation: int) -> CoreFilter:
         """What tells texts that hold none of the values learnt after `generation`."""

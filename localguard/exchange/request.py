@@ -19,7 +19,7 @@ from localguard.detect.finding import DataClass, Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.conversation import opening, started_by
 from localguard.exchange.facts import Facts, asks_for_json, instruction_names, small_member, text_member, tool_names
-from localguard.exchange.head import Head, head_texts, redact_head
+from localguard.exchange.head import Head, head_bytes, head_texts, redact_head
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
 from localguard.exchange.items import Item, Output, Replaced
 from localguard.exchange.memory import Restored, WorkspaceMemory
@@ -113,7 +113,10 @@ class RequestReading:
         self._works: list[_Work] = []
         self._prefixes = memory.prefixes
         self._prefix = self._prefixes.find(format.name, body)
-        self._head_texts = head_texts(head)
+        self._heads = memory.heads
+        self._head_digest = memory.digest(b"head", head_bytes(head))
+        self._clean_head = self._heads.get(self._head_digest)
+        self._head_texts = head_texts(head) if self._clean_head is None else []
         for text in self._head_texts:
             self._want(text.raw, text.context, text.text)
         if body:
@@ -238,6 +241,11 @@ class RequestReading:
             else:
                 memory.texts.put(waiting.key, findings, 1 + len(findings))
         self._waiting.clear()
+        if not any(self._found(text.raw, text.context, text.text) for text in self._head_texts):
+            self._head_texts = []
+            if self._clean_head is None:
+                self._clean_head = {}
+                self._heads.put(self._head_digest, self._clean_head)
         for work in self._works:
             if work.item is None:
                 self._complete(work)
@@ -586,7 +594,12 @@ class RequestReading:
 
     def _check_names(self, actions: Actions) -> None:
         """Refuse a top-level key that holds a value: keys between the pieces are not rewritten."""
-        for name in self._split.names if self._split is not None else ():
+        names = tuple(self._split.names) if self._split is not None else ()
+        generation = self._memory.vault.generation
+        seen = ("".join(f"{name}={actions[name]};" for name in sorted(actions)), " ".join(names), b"names")
+        if not names or self._memory.unchanged.get(seen) == generation:
+            return
+        for name in names:
             raw = name.encode()
             if len(raw) > 3 and replacements(
                 raw, self._found(raw, b"", name), self._memory.vault, actions, TYPE_PRECEDENCE
@@ -598,6 +611,7 @@ class RequestReading:
                     "The name of a top-level member holds a value that must not leave.",
                     "Send the value inside a message, or leave it out.",
                 )
+        self._memory.unchanged.put(seen, generation)
 
     def _record(self, value: bytes, one: Replacement, location: str) -> Replaced:
         finding = one.finding
@@ -617,10 +631,12 @@ class RequestReading:
         unchanged = self._memory.unchanged
         under = "".join(f"{name}={actions[name]};" for name in sorted(actions))
         generation = self._memory.vault.generation
+        if self._clean_head is not None and self._clean_head.get(under) == generation:
+            return self._head.path, self._head.query, self._head.headers, []  # heads are the same on every turn
 
         def clean(text: str, where: str, context: bytes) -> str:
             if unchanged.get((under, text, context)) == generation:
-                return text  # headers are the same on every turn
+                return text
             raw = text.encode()
             findings = self._found(raw, context, text)
             if not findings and len(raw) < _MIN_SWEPT:
@@ -639,6 +655,8 @@ class RequestReading:
             return b"".join([*parts, raw[position:]]).decode()
 
         path, query, headers = redact_head(self._head, clean)
+        if self._clean_head is not None and not replaced:
+            self._clean_head[under] = generation
         return path, query, headers, replaced
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -18,6 +19,10 @@ from localguard.proxy.admission import AdmissionRefused, Admitted
 
 _FRESH = 2.0
 """Seconds for which a connection's workspace holds: a branch may be switched under a kept-alive connection."""
+_LOCATED = 1.0
+"""Seconds for which requests of one kind on one connection are one caller's: by then a token that was revoked, and a
+repository's policy that changed, count."""
+_MAX_KINDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,18 @@ class _Connection:
     workspace: Workspace | None = None
     policy: PolicyState | None = None
     until: float = 0.0
+    located: "dict[_Kind, Caller]" = field(default_factory=dict)
+    located_policy: PolicyState | None = None
+    located_until: float = 0.0
+
+
+class _Kind(NamedTuple):
+    """What of a request, beside its connection, says who calls."""
+
+    endpoint: str
+    token: str | None
+    task: str | None
+    user_agent: str | None
 
 
 class Callers:
@@ -72,16 +89,32 @@ class Callers:
 
     async def locate(self, request: web.BaseRequest, admitted: Admitted, policy: PolicyState) -> Caller:
         """Everything about where a request comes from. Raises AdmissionRefused for an unknown endpoint or token."""
-        endpoint = policy.endpoints.get(admitted.endpoint)
+        connection = await self._connection(request)
+        now = time.monotonic()
+        if connection.located_policy is not policy or now >= connection.located_until:
+            connection.located = {}
+            connection.located_policy = policy
+            connection.located_until = now + _LOCATED
+        located = connection.located
+        user_agent = request.headers.get("User-Agent")
+        kind = _Kind(admitted.endpoint, admitted.workspace_token, admitted.task, user_agent)
+        caller = located.get(kind)
+        if caller is None:
+            caller = await self._locate(connection, kind, policy)
+            if len(located) < _MAX_KINDS:
+                located[kind] = caller
+        return caller
+
+    async def _locate(self, connection: _Connection, kind: _Kind, policy: PolicyState) -> Caller:
+        endpoint = policy.endpoints.get(kind.endpoint)
         if endpoint is None:
             raise AdmissionRefused(
                 404,
                 "localguard_no_endpoint",
                 "No endpoint has this name. Use /<endpoint>/…, see `localguard endpoint list`.",
             )
-        connection = await self._connection(request)
-        if admitted.workspace_token is not None:
-            binding = await asyncio.to_thread(self._tokens.lookup, admitted.workspace_token)
+        if kind.token is not None:
+            binding = await asyncio.to_thread(self._tokens.lookup, kind.token)
             if binding is None:
                 raise AdmissionRefused(
                     403,
@@ -96,12 +129,12 @@ class Callers:
         repository_layers = await self._repository_layers(workspace)
         if repository_layers:
             workspace = policy.workspaces.tightened(workspace, repository_layers)
-        agent, version = agent_of(request.headers.get("User-Agent"), connection.peer)
+        agent, version = agent_of(kind.user_agent, connection.peer)
         return Caller(
             endpoint=endpoint,
             workspace=workspace,
             layers=(*policy.layers, *repository_layers),
-            task=admitted.task or workspace.task,
+            task=kind.task or workspace.task,
             agent=agent,
             agent_version=version,
             peer=connection.peer,
@@ -132,6 +165,7 @@ class Callers:
             connection.workspace = await asyncio.to_thread(policy.workspaces.of_peer, connection.peer)
             connection.policy = policy
             connection.until = now + _FRESH
+        connection.located_until = min(connection.located_until, connection.until)
         return connection.workspace
 
     @staticmethod

@@ -118,13 +118,19 @@ async def read_body(request: web.BaseRequest, limits: Limits) -> bytes:
     if request.headers.get(hdrs.EXPECT) and request.version == HttpVersion11 and not request.content.total_bytes:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # nothing of the answer itself has been sent
+    content = request.content
+    if content.is_eof() and content.exception() is None:  # all of it is here already
+        body = content.read_nowait()
+        if len(body) > limits.body_bytes:
+            raise BodyTooLarge(f"the request body is larger than {limits.body_bytes} bytes")
+        return body
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(limits.body_timeout):
             while True:
                 async with asyncio.timeout(limits.body_stall_timeout):
-                    chunk = await request.content.readany()
+                    chunk = await content.readany()
                 if not chunk:
                     return b"".join(chunks)
                 size += len(chunk)
@@ -141,13 +147,19 @@ class Reply(web.StreamResponse):
     """A provider's reply on its way to the agent: status, reason and headers as given, nothing of aiohttp's added.
 
     `headers` come from `headers.reply_headers`. Use: `await reply.prepare(request)` sends the header at once, then
-    `write` and `write_eof`. Without a Content-Length the body is chunked (HTTP/1.0: ended by close).
+    `write` and `write_eof`; `whole` has it sent together with the body. Without a Content-Length the body is chunked
+    (HTTP/1.0: ended by close).
     """
 
     def __init__(self, status: int, reason: str | None, headers: Iterable[tuple[str, str]]) -> None:
         super().__init__(status=status, reason=reason, headers=headers)
         given = {name.lower() for name in self.headers}
         self._not_ours = [name for name in (hdrs.SERVER, hdrs.CONTENT_TYPE) if name.lower() not in given]
+
+    def whole(self, length: int) -> None:
+        """Before `prepare`: the body is here, `length` bytes, so its header need not go ahead of it."""
+        self.content_length = length
+        self._send_headers_immediately = False
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()

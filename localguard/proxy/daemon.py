@@ -6,6 +6,7 @@ then serving; the scanner's engines load while requests wait for them.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import logging.handlers
 import os
@@ -46,6 +47,9 @@ _MOST_BODY_MB = 1024
 _SWITCH_INTERVAL = 0.0001
 """Seconds. A thread that reads a large body gives the event loop its turn this often (Python's default is 0.005)."""
 
+_COLLECTOR = (10_000, 20, 20)
+"""Thresholds of the three generations (Python's default is 700, 10, 10)."""
+
 
 class SettingInvalid(LocalguardError):
     """A setting in the environment cannot be used."""
@@ -59,7 +63,18 @@ def run(home: Home, *, port: int = 4141, policy: Path | None = None, limits: Lim
         home = replace(home, policy_override=policy.absolute())
     _log_to(home.log_dir / "localguard.log")
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    spare_the_collector()
     asyncio.run(serve(home, port=port, limits=limits or limits_of(os.environ)))
+
+
+def spare_the_collector() -> None:
+    """Have the garbage collector leave alone what was imported, and look at the rest a tenth as often.
+
+    A request leaves hardly a cycle behind, and the collector's default pace cost 7% of a small one.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR)
 
 
 def limits_of(env: Mapping[str, str]) -> Limits:

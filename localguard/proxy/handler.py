@@ -183,8 +183,9 @@ class Guard:
         """Parse and scan what is new in this request."""
         admitted, memory = exchange.admitted, exchange.memory
         positions = split_credentials(admitted.headers, admitted.query, exchange.caller.endpoint.auth_headers)
+        exchange.positions = positions
         for value in (*positions.credentials, admitted.workspace_token or ""):
-            memory.vault.add_known(value, "CREDENTIAL")
+            memory.know_credential(value)
         scanned = [admitted.headers[index] for index in positions.scanned]
         head = Head(exchange.method, admitted.path, admitted.query or "", scanned)
 
@@ -367,7 +368,8 @@ class Guard:
     async def _upstream_headers(self, exchange: Exchange, redacted: Redacted) -> Sequence[tuple[str, str]]:
         """The agent's headers, scanned ones redacted, credentials verbatim or the guard's own in their place."""
         admitted, endpoint = exchange.admitted, exchange.caller.endpoint
-        positions = split_credentials(admitted.headers, admitted.query, endpoint.auth_headers)
+        positions = exchange.positions
+        assert positions is not None
         scanned = dict(zip(positions.scanned, redacted.headers, strict=True))
         headers = [scanned.get(index, pair) for index, pair in enumerate(admitted.headers)]
         if endpoint.credential != "client":
@@ -433,14 +435,12 @@ class Guard:
             decoder.finish()
         rest = restorer.finish() if rewritten else b""
         if whole:
-            response.content_length = len(rest)
+            response.whole(len(rest))
             await response.prepare(request)
-        if rest:
-            await response.write(rest)
         if exchange.method == "POST" and upstream_reply.status < 300:
             for name in restorer.held:
                 exchange.memory.responses.put(name, True)  # what it stands for passed through here
-        await response.write_eof()
+        await response.write_eof(rest)
         return response
 
 

@@ -70,7 +70,8 @@ class Positions:
     """Where a request carries credentials.
 
     `credentials`: their values without scheme (`Bearer`, `Basic`), in order, without duplicates.
-    `scanned`: indices of the headers that are to be scanned, because they hold no credential.
+    `scanned`: indices of the headers that are to be scanned, because they hold no credential. `Content-Length` is not
+    among them: it is a number of the guard's own that goes upstream.
     """
 
     credentials: tuple[str, ...]
@@ -112,7 +113,7 @@ def split_credentials(headers: Sequence[tuple[str, str]], query: str | None, aut
     for index, (name, value) in enumerate(headers):
         if name.lower() in names:
             values.update(dict.fromkeys(_values_of(name.lower(), value)))
-        else:
+        elif name.lower() != "content-length":
             scanned.append(index)
     for name, value in query_parts(query):
         if _is_any_credential(name):

@@ -16,6 +16,7 @@ from localguard.exchange.request import Facts, Redacted
 from localguard.policy.decide import Decision
 from localguard.proxy.admission import Admitted
 from localguard.proxy.callers import Caller
+from localguard.proxy.headers import Positions
 from localguard.redact.vault import Vault
 from localguard.wire.format import WireFormat
 
@@ -36,6 +37,7 @@ class Exchange:
     caller: Caller
     memory: WorkspaceMemory
     session: str | None = None
+    positions: Positions | None = None
     facts: Facts | None = None
     decision: Decision | None = None
     redacted: Redacted | None = None

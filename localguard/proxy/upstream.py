@@ -34,6 +34,7 @@ READ_TIMEOUT = 600.0
 _KEEP_REMOTE = 55.0  # below the 60 s after which common load balancers close
 _KEEP_LOCAL = 4.0  # below uvicorn's 5 s; a new loopback connection costs 0.1 ms
 _SLICE = 256 * 1024
+_MAX_JUDGED = 256
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
 )
@@ -108,6 +109,9 @@ class Upstream:
         self._resolver = resolver
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._contexts: dict[Path | None, asyncio.Task[ssl.SSLContext]] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._judged: set[tuple[str | None, int | None, bool]] = set()
+        """Hosts as URLs spell them, with port and whether they have to be local, that are no address or a good one."""
 
     @contextlib.asynccontextmanager
     async def send(
@@ -152,12 +156,7 @@ class Upstream:
                 data=None if body is None else _Body(body),
                 allow_redirects=False,
                 ssl=True if context is None else context,
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=self._connect_timeout,
-                    sock_connect=self._connect_timeout,
-                    sock_read=destination.read_timeout,
-                ),
+                timeout=self._timeout(destination.read_timeout),
             )
         except _AddressRefused as refused:
             raise refused.kind(name, refused.reason) from None
@@ -176,10 +175,23 @@ class Upstream:
             raise UpstreamBroken(name, "the provider switched protocols without being asked to")
         return cast(_Response, response)
 
+    def _timeout(self, read: float) -> aiohttp.ClientTimeout:
+        if read not in self._timeouts:
+            connect = self._connect_timeout
+            self._timeouts[read] = aiohttp.ClientTimeout(
+                total=None, connect=connect, sock_connect=connect, sock_read=read
+            )
+        return self._timeouts[read]
+
     def _judge_literal(self, target: URL, local: bool) -> None:
         # aiohttp asks the resolver for names only
+        place = (target.raw_host, target.port, local)
+        if place in self._judged:
+            return
         with contextlib.suppress(ValueError):
             self._judge(ipaddress.ip_address(target.raw_host or ""), target.port or 0, local)
+        if len(self._judged) < _MAX_JUDGED:
+            self._judged.add(place)
 
     def _judge(self, address: Address, port: int, local: bool) -> None:
         address = embedded(address)

@@ -13,7 +13,7 @@ from localguard.exchange.request import RequestRefused
 from localguard.wire.chat import CHAT, EMBEDDINGS
 from localguard.wire.messages import MESSAGES
 from localguard.wire.responses import RESPONSES
-from tests.exchange.driver import ALLOW, VALUES, Workspace, leaks, new_memory
+from tests.exchange.driver import ALLOW, REDACT, VALUES, Workspace, leaks, new_memory
 from tests.exchange.streams import DIALECTS, chat, messages, responses
 
 
@@ -51,6 +51,51 @@ def test_a_text_inside_a_changed_item_is_not_scanned_again() -> None:
     again = {**block, "input": {**arguments, "replace_all": False}, "cache_control": {"type": "ephemeral"}}
     workspace.send(MESSAGES, {"messages": [{"role": "assistant", "content": [again]}]})
     assert set(workspace.texts) <= {b"replace_all", b"cache_control", b"type", b"ephemeral"}
+
+
+def test_a_header_sent_before_is_swept_of_what_was_learnt_since() -> None:
+    workspace = Workspace()
+    named = "S3CR-plain123"  # nothing is found in it by itself
+    headers = [("X-Ticket", f"about {named}"), ("Accept", "*/*")]
+    for _ in range(2):
+        assert list(workspace.send(CHAT, body(), headers=headers).headers) == headers
+    workspace.memory.vault.add_known(named, "API_KEY", distinctive=True)
+    for _ in range(2):
+        sent = workspace.send(CHAT, body(), headers=headers)
+        assert named not in str(sent.headers)
+        assert [one.location for one in sent.replaced] == ["header"]
+
+
+def test_a_head_in_which_something_was_found_is_redacted_every_time() -> None:
+    workspace = Workspace()
+    headers = [("X-Ticket", VALUES[0])]
+    for actions, leaves in [(ALLOW, True), (REDACT, False), (ALLOW, True), (REDACT, False)]:
+        sent = workspace.send(CHAT, body(), headers=headers, actions=actions)
+        assert (VALUES[0] in str(sent.headers)) == leaves
+        assert workspace.reading is not None
+        assert "API_KEY" in workspace.reading.facts.types
+
+
+def test_a_head_that_was_read_before_needs_no_scan_and_another_one_does() -> None:
+    workspace = Workspace()
+    headers = [("X-Agent", "a header rather long, longer than the sixty-four characters of short texts")]
+    workspace.send(CHAT, body(), headers=headers)
+    workspace.send(CHAT, body(), headers=headers)
+    assert workspace.texts == []
+    workspace.send(CHAT, body(), headers=[("X-Agent", headers[0][1] + "!")])
+    assert workspace.texts == [(headers[0][1] + "!").encode()]
+
+
+def test_a_credential_seen_before_is_known_again_in_a_memory_that_forgot_it() -> None:
+    memory = new_memory()
+    value = "S3CR" + "a1" * 10
+    for _ in range(2):
+        memory.know_credential(value)
+        assert memory.vault.sweep(value.encode())
+    memory.allow(frozenset({memory.fingerprint(value)}))
+    memory.allow(frozenset())
+    memory.know_credential(value)
+    assert memory.vault.sweep(value.encode())
 
 
 @pytest.mark.parametrize("spaced", [False, True])
