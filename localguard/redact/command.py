@@ -29,6 +29,8 @@ from localguard.redact.programs import (
     RUN_WORD,
     RUNNER_VARIABLES,
     SCRIPT_LEAVES,
+    SEARCH_VARIABLES,
+    STANDARD_DIRECTORIES,
     STARTING_OPTIONS,
     WRAPPERS,
     names,
@@ -51,6 +53,8 @@ _SED_FLAG = re.compile(
     r"s(?P<mark>[^\w\s\\])(?:\\.|(?!(?P=mark)).)*(?P=mark)(?:\\.|(?!(?P=mark)).)*(?P=mark)[a-zA-Z0-9]*e", re.DOTALL
 )
 _DEVICE = re.compile(r"/dev/(?!null|stdin|stdout|stderr|tty|zero|random|urandom|full|fd/|shm|disk|sd|nvme|loop)")
+_ASSIGNING = names("read mapfile readarray getopts let wait unset")
+"""Builtins of the shell that set the variables that they are told."""
 _AWAY = "it has an address that is not this machine's"
 _DURATION = re.compile(r"[0-9.]+[smhd]?")
 
@@ -91,6 +95,9 @@ def words_reach_beyond(words: Sequence[str]) -> str | None:
 
 
 def _changes_programs(name: str, value: str) -> bool:
+    name = name.removesuffix("+").partition("[")[0]
+    if SEARCH_VARIABLES.fullmatch(name):
+        return not (name == "PATH" and STANDARD_DIRECTORIES.fullmatch(value))
     return RUNNER_VARIABLES.fullmatch(name) is not None and HARMLESS_RUNNER.fullmatch(value) is None
 
 
@@ -160,6 +167,12 @@ def _local(name: str, words: Sequence[Word]) -> str | None:
         return "it has an option that makes it start other programs or reach out"
     if name in INDEXING and any(INDEX_RUNS.search(word.text.partition("=")[0]) for word in words):
         return "it hides a command in the index of an array"
+    if name in _ASSIGNING and any(_changes_programs(word.text, COMPUTED) for word in words):
+        return "it sets a variable that changes what other programs do"
+    if name == "printf" and words and words[0].text.startswith("-v"):
+        variable = words[0].text[2:] or "".join(word.text for word in words[1:2])
+        if _changes_programs(variable, COMPUTED):
+            return "it sets a variable that changes what other programs do"
     if name in ("let", "test", "[") and any(INDEX_RUNS.search(word.text) for word in words):
         return "it hides a command in the index of an array"
     if name in FETCHING and any("://" in word.text and not is_this_machine(word.text) for word in words):

@@ -165,6 +165,19 @@ RUNNER_VARIABLES = re.compile(
 )
 """Variables that make other programs run, or programs talk to elsewhere, once they are set."""
 
+SEARCH_VARIABLES = re.compile(
+    r"PATH|CDPATH|FPATH|PYTHON(?:PATH|HOME|USERBASE|BREAKPOINT)|NODE_PATH|PERL5?LIB|PERL5DB|RUBYLIB|GEM_(?:HOME|PATH)"
+    r"|BUNDLE_\w+|CLASSPATH|(?:_?JAVA|JAVA_TOOL|JDK_JAVA|MAVEN|GRADLE|SBT|JVM)_OPT(?:S|IONS)|PHPRC|PHP_INI_SCAN_DIR|LUA_C?PATH\w*"
+    r"|AWKPATH|AWKLIBPATH|GOPATH|GOROOT|GOBIN|GOTOOLDIR|RUSTUP_\w+|ZDOTDIR|HOME|XDG_CONFIG_\w+|INPUTRC|SHELLOPTS|BASHOPTS"
+    r"|OPENSSL_(?:CONF|MODULES|ENGINES)|GCONV_PATH|HOSTALIASES|RES_OPTIONS|LOCALDOMAIN|PYTEST_(?:PLUGINS|ADDOPTS)|JUST_\w+"
+)
+"""Variables that say where programs and what they load are looked for: with them a known name means something unknown."""
+
+STANDARD_DIRECTORIES = re.compile(
+    r"(?:(?:/usr)?(?:/local)?/s?bin|/opt/homebrew/s?bin)(?::(?:(?:/usr)?(?:/local)?/s?bin|/opt/homebrew/s?bin))*"
+)
+"""Where programs are what their names say."""
+
 HARMLESS_RUNNER = re.compile(
     r"|gcc|g\+\+|cc|c\+\+|clang|clang\+\+|ld|ar|sccache|ccache|direct|off|-mod=\w+|-v|target|/bin/(?:ba)?sh|bash|-[RFX]+"
     r"|cat|less|more|true|:|vi|vim|nano|--max-old-space-size=[0-9]+|localhost|127\.0\.0\.1|/[\w./-]*postgresql"

@@ -515,15 +515,19 @@ class _Reader:
             self.position += 2
             self._skip_arithmetic()
             return
+        variable: Word | None = None
         while True:
             self._skip_blank()
             operator = _OPERATOR.match(self.text, self.position)
             if operator is not None or self.position >= len(self.text):
-                return
+                break
             before = self.position
-            self._read_word()
+            word = self._read_word()
             if self.position == before:
                 raise NotParsable("a loop over something unreadable")
+            variable = variable or word
+        if variable is not None:  # which the loop sets to something
+            self.found.append(Command(assignments=[(variable.text, Word(COMPUTED))]))
 
     def _read_case(self) -> None:
         self._skip_blank()
