@@ -1,16 +1,19 @@
 """One linear pass over a text that finds the windows worth a closer look.
 
-Rules of this module: RE2 only (linear time, releases the GIL), bytes only, nothing decoded, and windows are bounded
-whatever the text looks like.
+Rules of this module: RE2 and Aho-Corasick only (linear time, they release the GIL), bytes only, nothing decoded, and
+windows are bounded whatever the text looks like.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import re2
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from localguard.detect.finding import Window
+from localguard.detect.required import is_rare, required_literals
 from localguard.detect.rules import RE2_OPTIONS, compile_pattern
 
 LONG_LINE: Final = 4096  # lines up to here are taken whole
@@ -18,6 +21,8 @@ CUT: Final = 1280  # how much of a longer line is taken on either side of a matc
 MAX_RUN: Final = 65536  # how far a cut moves outwards to the end of the token that it would split
 MAX_WINDOW: Final = 65536  # windows that overlap or touch are merged up to this size
 _LONG_PROGRAM: Final = 200  # instructions of RE2: gates that count up to many characters are more
+_BLOCK: Final = 262_144  # how much is looked through for literals at once
+_AT_LITERALS: Final = 1  # the bit of the gates that literals point at
 _DELIMITERS: Final = (b" ", b"\n", b'"', b"'", b",", b";", b"<", b"&")
 
 _Span = tuple[int, int, bool, bool, int]  # start, end, cut on the left, cut on the right, the kinds (bits) that matched
@@ -46,7 +51,15 @@ class _Kind:
     alternation: Any
     set: Any
     members: tuple[tuple[Gate, ...], ...]  # by index in the set: gates that share a pattern are searched for once
-    reaching: bool
+    reaching: tuple[tuple[Any, int], ...]
+
+    @property
+    def reach(self) -> Callable[[bytes], int] | None:
+        """How far after a line its gates look, in bytes; None where none of this kind looks any further."""
+        return self._reach if self.reaching else None
+
+    def _reach(self, line: bytes) -> int:
+        return max((reach for pattern, reach in self.reaching if pattern.search(line) is not None), default=0)
 
     def matching(self, text: bytes) -> list[Gate]:
         """The gates that match anywhere in `text`."""
@@ -56,27 +69,44 @@ class _Kind:
 class Prefilter:
     """All gates, compiled. Thread-safe.
 
-    The gates are cut by kind: those that heed case, those of them that count far, those that ignore it, those that also look for something further on
-    the line, those that look for telling words, and those that ask to stand apart. Their DFAs know little of each other,
-    and apart they have far fewer states to build. Measured on 6 MB of Python and JavaScript with 298 gates, first and
-    second pass of a process: 1,690 and 1,320 ms with one set for all gates, which never stops building; 660 and 67 ms
-    with a set for each kind. 273 gates that heed case: 1,250 and 1,180 ms together, 210 and 35 ms with those that count
-    far apart.
+    Gates that cannot do without a literal that is rare in code and prose are looked for where one of their literals
+    stands: one Aho-Corasick pass for hundreds of them, and each gate's own pattern on the lines that it points at. Their
+    number costs next to nothing, while a DFA over all of them would never fit its memory.
+
+    The others are cut by kind: those that heed case, those of them that count far, those that ignore it, those that also
+    look for something further on the line, those that look for telling words, and those that ask to stand apart. Their
+    DFAs know little of each other, and apart they have far fewer states to build. Measured on 6 MB of Python and
+    JavaScript with 298 gates, first and second pass of a process: 1,690 and 1,320 ms with one set for all gates, which
+    never stops building; 660 and 67 ms with a set for each kind. 273 gates that heed case: 1,250 and 1,180 ms together,
+    210 and 35 ms with those that count far apart.
     """
 
     def __init__(self, gates: Sequence[Gate]) -> None:
         kinds: dict[tuple[bool, ...], list[Gate]] = {}
+        pointed: dict[bytes, list[Gate]] = {}
         for gate in gates:
+            literals = required_literals(gate.pattern)
+            if is_rare(literals):
+                for literal in literals:
+                    pointed.setdefault(literal, []).append(gate)
+                continue
             folded = not gate.apart and b"(?i" in gate.pattern
             far = folded and b"[^\\n]*" in gate.pattern
             long = not (gate.apart or folded) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
             kinds.setdefault((gate.apart, gate.context, folded, far, long), []).append(gate)
-        self._kinds = tuple(_kind(1 << number, members) for number, members in enumerate(kinds.values()))
+        self._kinds = tuple(_kind(2 << number, members) for number, members in enumerate(kinds.values()))
         self._order = {gate.name: index for index, gate in enumerate(gates)}
+        self._compiled: dict[bytes, Any] = {}
+        self._pointed = tuple(map(tuple, pointed.values()))
+        self._longest = max(map(len, pointed), default=1)
+        self._literals = BytesAhoCorasick(list(pointed), implementation=Implementation.DFA) if pointed else None
 
     def windows(self, text: bytes) -> list[Window]:
         """The windows of `text`, by start. They overlap only where merging them would make one of over MAX_WINDOW."""
-        spans = [span for kind in self._kinds for span in _spans(kind, text)]
+        spans = [
+            span for kind in self._kinds for span in _spans(kind.alternation, text, 0, len(text), kind.bit, kind.reach)
+        ]
+        spans += self._spans_at_literals(text)
         if not spans:
             return []
         windows = []
@@ -94,29 +124,75 @@ class Prefilter:
     def _gates_of(self, text: bytes, bits: int) -> tuple[str, ...]:
         """The names of the gates of the kinds in `bits` that match in `text`, in the order that they were given in."""
         found = [gate.name for kind in self._kinds if kind.bit & bits for gate in kind.matching(text)]
+        if bits & _AT_LITERALS:
+            pointed = {gate.name: gate for literal, _ in self._places(text) for gate in self._pointed[literal]}
+            found += [name for name, gate in pointed.items() if self._pattern(gate).search(text) is not None]
         return tuple(sorted(found, key=self._order.__getitem__))
 
+    def _places(self, text: bytes) -> Iterator[tuple[int, int]]:
+        """Which literal stands where, block by block: a text full of them makes no list of all its places."""
+        if self._literals is None:
+            return
+        lowered = text.lower()
+        for low in range(0, len(lowered), _BLOCK):
+            shift = max(0, low - self._longest + 1)
+            block = lowered[shift : low + _BLOCK] if len(lowered) > _BLOCK else lowered
+            for literal, start, end in self._literals.find_matches_as_indexes(block, overlapping=True):
+                if shift + end > low:  # else it was found in the block before
+                    yield literal, shift + start
 
-def _spans(kind: _Kind, text: bytes) -> Iterator[_Span]:
+    def _spans_at_literals(self, text: bytes) -> Iterator[_Span]:
+        left, right = 0, -1
+        literals: set[int] = set()
+        gates: set[str] = set()
+        for literal, start in self._places(text):
+            if start > right:
+                left = text.rfind(b"\n", max(0, right), start) + 1
+                right = text.find(b"\n", start)
+                right = right if right >= 0 else len(text)
+                literals, gates = set(), set()
+            if literal in literals:
+                continue
+            literals.add(literal)
+            for gate in self._pointed[literal]:
+                if gate.name not in gates:
+                    gates.add(gate.name)
+                    reach = partial(_same, gate.reach) if gate.reach else None
+                    yield from _spans(self._pattern(gate), text, left, right, _AT_LITERALS, reach)
+
+    def _pattern(self, gate: Gate) -> Any:
+        found = self._compiled.get(gate.pattern)
+        if found is None:
+            found = self._compiled[gate.pattern] = compile_pattern(gate.pattern)
+        return found
+
+
+def _same(reach: int, _: bytes) -> int:
+    return reach
+
+
+def _spans(
+    expression: Any, text: bytes, position: int, size: int, bit: int, reach_of: Callable[[bytes], int] | None
+) -> Iterator[_Span]:
     """Around each match its line, or CUT bytes on each side of it, and what the gates there reach for.
 
-    Goes on after the line rather than after the match, so that the number of steps is bounded by the lines: which
-    gates match is looked up on the window itself.
+    Looked at is `text[position:size]`, which is whole lines; `reach_of` says how far the gates of a line reach. Goes on
+    after the line rather than after the match, so that the number of steps is bounded by the lines: which gates match is
+    looked up on the window itself.
     """
-    position, size = 0, len(text)
     while position < size:
-        found = kind.alternation.search(text, position)
+        found = expression.search(text, position, size)
         if found is None:
             return
         start, end = found.span()
         left, cut_left = _line_start(text, start)
         right, cut_right = _line_end(text, max(end, start + 1))
-        reach = max((gate.reach for gate in kind.matching(text[left:right])), default=0) if kind.reaching else 0
-        if reach and right < size:
-            far, cut_far = _line_end(text, min(size, right + reach))
-            yield left, far, cut_left, cut_far, kind.bit
+        reach = reach_of(text[left:right]) if reach_of is not None else 0
+        if reach and right < len(text):
+            far, cut_far = _line_end(text, min(len(text), right + reach))
+            yield left, far, cut_left, cut_far, bit
         else:
-            yield left, right, cut_left, cut_right, kind.bit
+            yield left, right, cut_left, cut_right, bit
         position = max(right - CUT, end, position + 1) if cut_right else right + 1
 
 
@@ -128,9 +204,8 @@ def _kind(bit: int, gates: Sequence[Gate]) -> _Kind:
     for pattern in members:
         patterns.Add(pattern)
     patterns.Compile()
-    return _Kind(
-        bit, _alternation(members), patterns, tuple(map(tuple, members.values())), any(gate.reach for gate in gates)
-    )
+    reaching = tuple((compile_pattern(gate.pattern), gate.reach) for gate in gates if gate.reach)
+    return _Kind(bit, _alternation(members), patterns, tuple(map(tuple, members.values())), reaching)
 
 
 def _alternation(patterns: Iterable[bytes]) -> Any:

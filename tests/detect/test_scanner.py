@@ -124,10 +124,10 @@ def test_windows_are_bounded_whatever_the_text(scanner: Scanner) -> None:
 def test_a_short_clean_text_costs_microseconds(scanner: Scanner) -> None:
     text = b"Please rename the function and update its callers."
     scanner.scan(text)
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(1000):
         scanner.scan(text)
-    assert (time.perf_counter() - begin) / 1000 < 40e-6  # about 4 microseconds on a free core
+    assert (time.process_time() - begin) / 1000 < 40e-6  # about 13 microseconds
 
 
 def test_windows_survive_pickling(scanner: Scanner) -> None:
