@@ -1,0 +1,118 @@
+"""Runs of base64 and hex that spell text, decoded with the way back to the bytes that they came from.
+
+The gates know such runs without knowing what is in them: of text, every decoded byte is printable ASCII, which leaves a
+few characters at each place of a group. Eighteen such bytes in a row hardly ever come by chance (in random base64 once
+in ten million places), so hashes, keys and images do not match.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+MAX_ENCODED: Final = 65_536
+"""Bytes of one encoded run that are decoded."""
+_MAX_UNPACKED: Final = 1024 * 1024
+_MAX_STREAMS: Final = 16
+"""Compressed runs of one window that are unpacked."""
+
+BASE64_GATE: Final = (
+    rb"(?:[I-Za-f][C-HS-Xi-nyz0-3](?:[AEIMQUYcgkosw048][g-z0-9+/_-]|[BFJNRVZdhlptx159][A-Za-z0-9+/_-])){6}"
+)
+"""Six groups of base64 whose eighteen bytes are 0x20 to 0x7f."""
+HEX_GATE: Final = rb"(?:[2-7][0-9A-Fa-f]){18}"
+"""Eighteen bytes from 0x20 to 0x7f in hex."""
+GZIP_GATE: Final = rb"H4sI[A-Za-z0-9+/_-]{24}"
+"""The first bytes of a gzip stream (RFC 1952) in base64."""
+
+_HEX_RUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
+_BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
+_NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/_-]")
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Decoded bytes, and for each its first and one past its last byte in the text it came from."""
+
+    text: bytes
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+def base64_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
+    """Each base64 run in which `gate` matches, decoded at the four places where its first group may begin."""
+    position = 0
+    while (found := gate.search(text, position)) is not None:
+        start = _run_start(text, found.start())
+        run = _BASE64_RUN.match(text, start, start + 2 * MAX_ENCODED)
+        end = run.end() if run else found.end()
+        characters = text[start:end].rstrip(b"=").translate(_STANDARD)
+        for lead in range(4):
+            body = characters[lead:]
+            body = body[: len(body) - (len(body) % 4 == 1)]
+            try:
+                decoded = base64.b64decode(body + b"=" * (-len(body) % 4))
+            except (ValueError, binascii.Error):
+                continue
+            first = start + lead
+            starts = [first + index * 8 // 6 for index in range(len(decoded))]
+            ends = [first - (-(index + 1) * 8 // 6) for index in range(len(decoded))]
+            if ends and ends[-1] == first + len(body):
+                ends[-1] = end  # the padding goes with the last byte
+            yield Decoded(decoded, starts, ends)
+        position = max(end, found.end())
+
+
+def hex_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
+    """Each hex run from where `gate` matches, decoded."""
+    position = 0
+    while (found := gate.search(text, position)) is not None:
+        start = found.start()
+        run = _HEX_RUN.match(text, start, start + MAX_ENCODED)
+        end = run.end() if run else found.end()
+        decoded = bytes.fromhex(text[start:end].decode("ascii")) if run else b""
+        yield Decoded(decoded, range(start, end, 2), range(start + 2, end + 2, 2))
+        position = max(end, found.end())
+
+
+def gzip_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
+    """Each base64 run that begins like gzip, unpacked; every byte of it stands for the whole run."""
+    position = count = 0
+    while count < _MAX_STREAMS and (found := gate.search(text, position)) is not None:
+        count += 1
+        run = _BASE64_RUN.match(text, found.start(), found.start() + 16 * MAX_ENCODED)
+        start, end = found.start(), run.end() if run else found.end()
+        position = end
+        body = text[start:end].rstrip(b"=").translate(_STANDARD)
+        try:
+            packed = base64.b64decode(body + b"=" * (-len(body) % 4))
+            unpacked = zlib.decompressobj(wbits=31).decompress(packed, _MAX_UNPACKED)
+        except (ValueError, zlib.error):
+            continue
+        yield Decoded(unpacked, _Always(start), _Always(end))
+
+
+class _Always(Sequence[int]):
+    """A sequence that holds one number at every place."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, _: Any) -> Any:
+        return self._number
+
+
+def _run_start(text: bytes, position: int) -> int:
+    """Where the base64 run begins that goes on at `position`."""
+    low = max(0, position - MAX_ENCODED)
+    last = low
+    for found in _NO_BASE64.finditer(text, low, position):
+        last = found.end()
+    return last
