@@ -3,6 +3,7 @@
 import ast
 import re
 
+from localguard.redact import one_liners
 from localguard.redact.programs import names
 
 _MAX_CODE = 256 * 1024
@@ -183,4 +184,6 @@ def _by_words(code: str, language: str) -> str | None:
         return f"the {language} code uses the network"
     if _STARTS_PROGRAM.search(code):
         return f"the {language} code starts other programs or runs computed code"
+    if not one_liners.stays_here(code, language):
+        return f"the {language} code is not known to stay on this machine"
     return None
