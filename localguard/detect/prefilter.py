@@ -20,6 +20,7 @@ LONG_LINE: Final = 4096  # lines up to here are taken whole
 CUT: Final = 1280  # how much of a longer line is taken on either side of a match
 MAX_RUN: Final = 65536  # how far a cut moves outwards to the end of the token that it would split
 MAX_WINDOW: Final = 65536  # windows that overlap or touch are merged up to this size
+MOST_GATES: Final = 160  # in one alternation
 _LONG_PROGRAM: Final = 200  # instructions of RE2: gates that count up to many characters are more
 _BLOCK: Final = 262_144  # how much is looked through for literals at once
 _AT_LITERALS: Final = 1  # the bit of the gates that literals point at
@@ -91,10 +92,11 @@ class Prefilter:
                     pointed.setdefault(literal, []).append(gate)
                 continue
             folded = not gate.apart and b"(?i" in gate.pattern
-            far = folded and b"[^\\n]*" in gate.pattern
-            long = not (gate.apart or folded) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
+            far = not gate.apart and b"[^\\n]*" in gate.pattern
+            long = not (gate.apart or folded or far) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
             kinds.setdefault((gate.apart, gate.context, folded, far, long), []).append(gate)
-        self._kinds = tuple(_kind(2 << number, members) for number, members in enumerate(kinds.values()))
+        parts = [part for members in kinds.values() for part in _parts(members)]
+        self._kinds = tuple(_kind(2 << number, part) for number, part in enumerate(parts))
         self._order = {gate.name: index for index, gate in enumerate(gates)}
         self._compiled: dict[bytes, Any] = {}
         self._pointed = tuple(map(tuple, pointed.values()))
@@ -194,6 +196,13 @@ def _spans(
         else:
             yield left, right, cut_left, cut_right, bit
         position = max(right - CUT, end, position + 1) if cut_right else right + 1
+
+
+def _parts(gates: Sequence[Gate]) -> Iterator[Sequence[Gate]]:
+    """`gates` in as many parts of equal size as keep each at MOST_GATES or fewer."""
+    count = -(-len(gates) // MOST_GATES)
+    for number in range(count):
+        yield gates[number::count]
 
 
 def _kind(bit: int, gates: Sequence[Gate]) -> _Kind:

@@ -2,7 +2,7 @@
 
 A template is text with generators in braces, and marks around the value that a rule should find: `key=⟦ghp_{alnum:36}⟧`.
 Without marks the template is only text. Generators: `{alnum:36}` and the other alphabets, `{repeat:x:36}`, `{uuid}`,
-`{password}`, `{word:8}`, `{basic:user}`, `{jwt}`, `{luhn:4:16}`, `{card_grouped}`, `{iban:DE}`, `{iban_grouped:DE}`,
+`{password}`, `{word:8}`, `{basic:user}`, `{jwt}`, `{crc62:30}`, `{luhn:4:16}`, `{card_grouped}`, `{iban:DE}`, `{iban_grouped:DE}`,
 `{btc}`, `{wif}`, `{bech32:bc}`, `{extended_key:xprv}`, `{seed_phrase:12}`, `{solana}`, `{stellar}`, `{der:pkcs8}` and
 `{pem:RSA PRIVATE KEY}`, the last four with their relatives,
 `{valid:NAME:TEMPLATE}` and `{invalid:NAME:TEMPLATE}` (a number that the validator NAME takes or refuses; in TEMPLATE `#` is a digit, `@`
@@ -22,6 +22,7 @@ from typing import Final
 
 from localguard.detect.bip39 import seed_phrase
 from localguard.detect.candidate import Candidate
+from localguard.detect.tokens import base62_crc32
 from localguard.detect.validators import VALIDATORS
 from localguard.detect.wallet_addresses import RIPPLE_ALPHABET, keccak_256
 
@@ -110,6 +111,11 @@ def _segment(value: object) -> str:
 def _jwt(rng: random.Random, _: str) -> str:
     signature = _text(rng, _ALPHABETS["b64url"], 43)
     return f"{_segment({'alg': 'HS256', 'typ': 'JWT'})}.{_segment({'sub': _text(rng, string.digits, 10)})}.{signature}"
+
+
+def _crc62(rng: random.Random, length: str) -> str:
+    body = _text(rng, _ALPHABETS["alnum"], int(length))
+    return body + base62_crc32(body)
 
 
 def _luhn(rng: random.Random, arguments: str) -> str:
@@ -232,6 +238,7 @@ _GENERATORS: Final[Mapping[str, Callable[[random.Random, str], str]]] = {
     "uuid": _uuid,
     "basic": _basic,
     "jwt": _jwt,
+    "crc62": _crc62,
     "luhn": _luhn,
     "card_grouped": _card_grouped,
     "iban": _iban,

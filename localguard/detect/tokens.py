@@ -6,6 +6,7 @@ costs nothing. They only overrule the signs of a placeholder.
 
 import base64
 import binascii
+import itertools
 import json
 import re
 import zlib
@@ -68,7 +69,7 @@ def gitlab_token(candidate: Candidate) -> bool:
 _NO_CREDENTIAL: Final = word_set(
     """
     id ids uuid guid sha sha1 sha256 md5 hash hashes digest checksum integrity commit revision rev ref version ver tag
-    build branch image name username user login email url uri host hostname endpoint region zone project site app
+    build branch image name username user email url uri host hostname endpoint region zone project site app
     application account org organization organisation team tenant workspace group folder database db table bucket
     cluster instance server node service resource object file path dir directory module package release run job pipeline
     workflow trace span request session event message page layout widget size port etag nonce color colour width height
@@ -90,11 +91,17 @@ def credential_name(candidate: Candidate) -> bool:
 
 
 def generated(candidate: Candidate) -> bool:
-    """A value that a generator made: `mixed`, `random_looking`, and no name made of words and short numbers."""
+    """A value that a generator made: `mixed`, `random_looking`, and no name made of words and short numbers.
+
+    Names in camel case change their kind of character at the start of words only; what a generator emits does so at
+    about every second character.
+    """
     if not (mixed(candidate) and random_looking(candidate)):
         return False
-    parts = [part for part in re.split(r"[-_./+=~]", candidate.value) if part]
-    return any(any(c.isdigit() for c in part) and any(c.isalpha() for c in part) and len(part) >= 8 for part in parts)
+    value = _PREFIX.sub("", candidate.value)
+    kinds = "".join("d" if c.isdigit() else "u" if c.isupper() else "l" if c.isalpha() else " " for c in value)
+    changes = sum(a + b in ("lu", "ld", "dl", "ud", "du") for a, b in itertools.pairwise(kinds))
+    return changes >= 0.2 * len(value)
 
 
 _BASE64_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{16,}")
@@ -120,10 +127,13 @@ def mixed(candidate: Candidate) -> bool:
     return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
 
 
+_PREFIX: Final = re.compile(r"^[A-Za-z0-9]{1,12}[-_.]")
+
+
 def random_looking(candidate: Candidate) -> bool:
     """Not made of repeated characters or a counting sequence: `xxxxxxxx` and `0123456789` after an issuer's prefix."""
     value = candidate.value
-    tail = re.sub(r"^[A-Za-z0-9]{1,12}[-_.]", "", value)
+    tail = _PREFIX.sub("", value)
     if len(set(tail)) < min(6, len(tail)) or re.search(
         r"(?i)(.)\1{7}|x{6}|example|placeholder|your[-_]?(?:key|token|api)", tail
     ):

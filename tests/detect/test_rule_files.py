@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from localguard.config.rule_files import packaged_rules
+from localguard.detect.finding import DataClass
 from localguard.detect.rules import Rule, parse_pack
 from localguard.detect.samples import Sample, expand
 from localguard.detect.scanner import Scanner
@@ -21,6 +22,12 @@ SURROUNDINGS = (b"%s", b"x = 1\n%s\ny = 2\n", b"Tr\xc3\xa4ger \xe2\x9c\x93\n%s")
 
 def samples(templates: tuple[str, ...]) -> list[Sample]:
     return [expand(template, random.Random(f"{template} {seed}")) for template in templates for seed in range(4)]
+
+
+def names_its_issuer(rule: Rule) -> bool:
+    """Whether the type of `rule` says whose credential it is, rather than where the value stands."""
+    placed = TYPE_PRECEDENCE[TYPE_PRECEDENCE.index("DSN_PASSWORD") : TYPE_PRECEDENCE.index("SECRET") + 1]
+    return rule.data_class is DataClass.SECRET and rule.type not in (*placed, "PRIVATE_KEY", "CUSTOM")
 
 
 def only(rule: Rule) -> Scanner:
@@ -66,3 +73,13 @@ def test_all_rules_together_still_cover_a_rules_samples(rule: Rule, scanner: Sca
         start, end = sample.span
         found = scanner.scan(sample.text)
         assert any(f.start <= start and end <= f.end for f in found), (sample.text, found)
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.enabled and names_its_issuer(rule)], ids=lambda rule: rule.id
+)
+def test_no_other_rule_gives_another_type_to_the_samples_of_a_rule(rule: Rule, scanner: Scanner) -> None:
+    for sample in samples(rule.match):
+        assert sample.span is not None
+        found = [(f.start, f.end, f.type) for f in scanner.scan(sample.text)]
+        assert (*sample.span, rule.type) in found, (sample.text, found)
