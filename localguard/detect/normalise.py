@@ -49,9 +49,11 @@ _GATES: Final[dict[str, bytes]] = {
     "encoded/percent": rb"(?:%[2-7][0-9A-Fa-f]){4}|[A-Za-z0-9]%(?:5[fF]|2[dD])[A-Za-z0-9]{8}",
     "encoded/escape": rb"(?:\\u00[2-7][0-9A-Fa-f]){4}|(?:\\x[2-7][0-9A-Fa-f]){4}|(?:&#[xX]?[0-9A-Fa-f]{2,3};){4}|"
     rb"(?:\\[01][0-7]{2}){4}",
+    "encoded/joined": rb"[^\s\"'`]{4}[\"'`][ \t]*[+.&]?[ \t]*[\"'`][^\s\"'`]{4}|"
+    rb"(?m:[A-Za-z0-9_-]{8}[\"'`][ \t]*[+.&\\]\r?$|[A-Za-z0-9_-]{10}[\"'`\\]\r?$)",
     "encoded/quoted-printable": rb"(?:=[2-7][0-9A-F]){4}|=(?:5F|2D)[A-Za-z0-9]{8}|(?m:[A-Za-z0-9_-]{16}=\r?$)",
 }
-_REACH: Final = {"encoded/quoted-printable": 256}
+_REACH: Final = {"encoded/quoted-printable": 256, "encoded/joined": 256}
 _RUNS: Final = (
     ("encoded/base64", BASE64_GATE, base64_runs),
     ("encoded/hex", HEX_GATE, hex_runs),
@@ -62,7 +64,8 @@ _UNIT: Final = re.compile(
     rb"(?P<hidden>(?:" + _HIDDEN + rb")+)|(?P<wide>" + _WIDE + rb")|(?P<alike>" + _LETTER + rb")|"
     rb"%(?P<percent>[2-7][0-9A-Fa-f])|\\u00(?P<u>[2-7][0-9A-Fa-f])|\\x(?P<x>[2-7][0-9A-Fa-f])|"
     rb"&#(?P<decimal>[0-9]{2,3});|&#[xX](?P<hex>[2-7][0-9A-Fa-f]);|\\(?P<octal>[01][0-7]{2})|"
-    rb"=(?P<quoted>[2-7][0-9A-F])|(?P<soft>(?<=[A-Za-z0-9_-])=\r?\n(?=[A-Za-z0-9_-]))"
+    rb"=(?P<quoted>[2-7][0-9A-F])|(?P<soft>(?<=[A-Za-z0-9_-])=\r?\n(?=[A-Za-z0-9_-]))|"
+    rb"(?P<joint>(?<=[^\s\"'`])(?:[\"'`][ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|\\\r?\n)(?=[^\s\"'`]))"
 )
 
 
@@ -145,7 +148,7 @@ def _characters(text: bytes) -> Decoded:
 
 def _meaning(found: re.Match[bytes]) -> bytes:
     kind, body = found.lastgroup, found[found.lastindex or 0]
-    if kind in ("hidden", "soft"):
+    if kind in ("hidden", "soft", "joint"):
         return b""
     if kind == "octal":
         return bytes([int(body, 8)])
