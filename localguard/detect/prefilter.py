@@ -86,7 +86,7 @@ class Prefilter:
         kinds: dict[tuple[bool, ...], list[Gate]] = {}
         pointed: dict[bytes, list[Gate]] = {}
         for gate in gates:
-            literals = required_literals(gate.pattern)
+            literals = required_literals(gate.pattern) if not gate.context else frozenset()  # telling words are common
             if is_rare(literals):
                 for literal in literals:
                     pointed.setdefault(literal, []).append(gate)

@@ -6,6 +6,7 @@ An Aho-Corasick pass over the literals of hundreds of rules costs the same as ov
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from re import _constants as node  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Final
@@ -25,6 +26,7 @@ _OWN_SYNTAX: Final = re.compile(rb"\[:|\\[pPQECz]|\\x\{|\(\?[a-zA-Z-]*[UsmL]")
 """What RE2 reads otherwise than Python's parser, or what that does not know."""
 
 
+@lru_cache(maxsize=4096)
 def required_literals(pattern: bytes) -> frozenset[bytes]:
     """Lower-case ASCII strings without line breaks, one of which stands in the lower-case form of every match.
 

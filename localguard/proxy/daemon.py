@@ -116,7 +116,7 @@ async def serve(
         )
         watcher.load()
         pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names)
-        await pool.start()
+        await pool.start(workers=False)
         stack.push_async_callback(pool.close)
         state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
         control = Control(
@@ -153,6 +153,7 @@ async def serve(
         await watcher.start()
         stack.push_async_callback(watcher.close)
         await server.start()
+        pool.start_workers()  # their imports take seconds of a core: not before the port answers
         stack.push_async_callback(server.close)
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):

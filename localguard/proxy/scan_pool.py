@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -90,10 +91,21 @@ class ScanPool:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prefilter")
         self._closed = False
 
-    async def start(self) -> None:
-        """Reads the rules (`RuleInvalid`) and returns; workers load their engines in the background."""
+    async def start(self, *, workers: bool = True) -> None:
+        """Reads the rules (`RuleInvalid`) and returns; workers load their engines in the background.
+
+        Without `workers` those are only started by `start_workers`, and scans wait.
+        """
         loop = asyncio.get_running_loop()
         self._scanner = await loop.run_in_executor(self._threads, build_scanner, *self._given)
+        if workers:
+            self.start_workers()
+
+    def start_workers(self) -> None:
+        """Start the workers. To be called from a thread that lives as long as they shall: they end with it."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # then each worker tries for itself
+                forkserver.ensure_running()
         self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
 
     @property
