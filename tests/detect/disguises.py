@@ -79,7 +79,7 @@ def _share(scanner: Scanner, disguise: Disguise, *, by_key: bool) -> float:
         raw = f'DB_PASSWORD="{hidden}"\n'.encode() if by_key else f'the value "{hidden}" works\n'.encode()
         start = raw.index(hidden.encode())
         end = start + len(hidden.encode())
-        hit = set()
+        hit: set[int] = set()
         for finding in scanner.scan(raw):
             hit.update(range(finding.start, finding.end))
         caught += hidden != value and len(hit & set(range(start, end))) >= (end - start) // 2
