@@ -96,6 +96,12 @@ def phone_national(candidate: Candidate) -> bool:
     value = _plausible(candidate)
     if value is None or re.search(r"[\d.][ .,/-]?\Z", candidate.before[-2:]) or re.match(r"[ .,/]\d", candidate.after):
         return False  # one of a row of numbers
+    if re.fullmatch(r"\d\d([ .]\d\d){4}", value) and (
+        re.search(r"(?i)\b[0-9a-f]{2}[ .]\Z|buffer|bytes|0x|hex", candidate.before[-16:])
+        or re.match(r"(?i)[ .][0-9a-f]{2}\b", candidate.after)
+        or value[0:2] + value[3:5] + value[6:8] == "010203"
+    ):
+        return False  # a row of bytes
     value = re.sub(r"^(?:00)?1[ .-]", "", value)
     digits = re.sub(r"\D", "", value)
     if re.fullmatch(r"\(?[1-9]\d\d\)?[ .-]*\d{3}[.-]\d{4}", value):

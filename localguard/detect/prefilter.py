@@ -4,6 +4,7 @@ Rules of this module: RE2 and Aho-Corasick only (linear time, they release the G
 windows are bounded whatever the text looks like.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ CUT: Final = 1280  # how much of a longer line is taken on either side of a matc
 MAX_RUN: Final = 65536  # how far a cut moves outwards to the end of the token that it would split
 MAX_WINDOW: Final = 65536  # windows that overlap or touch are merged up to this size
 MOST_GATES: Final = 160  # in one alternation
+_FAR: Final = re.compile(rb"\[\^\\n(?:;\{\})?\]\*")  # anything up to something else on the line
 _LONG_PROGRAM: Final = 200  # instructions of RE2: gates that count up to many characters are more
 _BLOCK: Final = 262_144  # how much is looked through for literals at once
 _AT_LITERALS: Final = 1  # the bit of the gates that literals point at
@@ -92,7 +94,7 @@ class Prefilter:
                     pointed.setdefault(literal, []).append(gate)
                 continue
             folded = not gate.apart and b"(?i" in gate.pattern
-            far = not gate.apart and b"[^\\n]*" in gate.pattern
+            far = not gate.apart and bool(_FAR.search(gate.pattern))
             long = not (gate.apart or folded or far) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
             kinds.setdefault((gate.apart, gate.context, folded, far, long), []).append(gate)
         parts = [part for members in kinds.values() for part in _parts(members)]

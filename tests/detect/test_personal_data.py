@@ -126,6 +126,8 @@ LEFT_ALONE = (
     "$1,234,567.89 12.345.678,90 1.234.567",
     "Mon 01 02 03 04 05 06 07",
     "01 23 45 67 89 ab cd ef",
+    "<Buffer 01 42 68 53 00>",
+    "fe 01 42 68 53 00 ab",
     "00 11 22 33 44 55 66 77",
     "12:34:56:78:9a:bc:de:f0:12:34:56:78:9a:bc:de:f0",
     "user@example.com git@github.com noreply@github.com 12345+octo@users.noreply.github.com",
