@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from localguard.detect.candidate import Candidate, Validator
@@ -28,6 +29,16 @@ _DECIMAL_BEFORE: Final = re.compile(r"(?<![\d:.])-?\d*\.\d{1,6}[ ,]\Z")
 _DECIMAL_AFTER: Final = re.compile(r"[ ,]?-?\d*\.\d+(?![\d.])|-\d*\.\d")
 
 
+@lru_cache(maxsize=4096)
+def _of_the_internet(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, if it is one of the public internet. Kept, because a log names the same few again and again."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return None
+    return None if not address.is_global or address.is_multicast or address.is_reserved else address
+
+
 def public_ip(candidate: Candidate) -> bool:
     """An address of the public internet, and no version number, object identifier or resolver that all use.
 
@@ -35,11 +46,8 @@ def public_ip(candidate: Candidate) -> bool:
     are addresses of a network (`/24`, host part zero). Four small numbers need a word beside them.
     """
     value = candidate.value
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    if not address.is_global or address.is_multicast or address.is_reserved:
+    address = _of_the_internet(value)
+    if address is None:
         return False
     before, after = candidate.before.rpartition("\n")[2], candidate.after
     if re.match(r"\.[0-9A-Za-z]|-[A-Za-z]|[+~][A-Za-z0-9]", after):

@@ -53,10 +53,6 @@ def bech32(candidate: Candidate) -> bool:
     return checksum in (1, 0x2BC830A3)
 
 
-def _rotated(lane: int, bits: int) -> int:
-    return ((lane << bits) | (lane >> (64 - bits))) & _MASK if bits else lane
-
-
 def _round_constants() -> tuple[int, ...]:
     """The 24 constants of Keccak-f[1600], from its linear feedback shift register (FIPS 202, algorithm 5)."""
     register, constants = 1, []
@@ -73,20 +69,36 @@ def _round_constants() -> tuple[int, ...]:
 _CONSTANTS: Final = _round_constants()
 
 
+def _lane_order() -> tuple[tuple[int, int], ...]:
+    """For each lane after rho and pi: the lane that it comes from, and by how many bits that is rotated."""
+    order = [(0, 0)] * _LANES
+    x, y = 1, 0
+    for step in range(24):
+        order[y + 5 * ((2 * x + 3 * y) % 5)] = (x + 5 * y, (step + 1) * (step + 2) // 2 % 64)
+        x, y = y, (2 * x + 3 * y) % 5
+    return tuple(order)
+
+
+_ORDER: Final = _lane_order()
+
+
 def _permuted(lanes: list[int]) -> list[int]:
     """Keccak-f[1600] (FIPS 202, section 3.3); lane (x, y) is `lanes[x + 5 * y]`."""
     for constant in _CONSTANTS:
-        columns = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
-        for index in range(_LANES):
-            lanes[index] ^= columns[(index - 1) % 5] ^ _rotated(columns[(index + 1) % 5], 1)
-        x, y, lane = 1, 0, lanes[1]
-        for step in range(24):
-            x, y = y, (2 * x + 3 * y) % 5
-            lanes[x + 5 * y], lane = _rotated(lane, (step + 1) * (step + 2) // 2 % 64), lanes[x + 5 * y]
+        c = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
+        d = [c[x - 1] ^ ((c[x - 4] << 1 | c[x - 4] >> 63) & _MASK) for x in range(5)]
+        mixed = [lane ^ d[index % 5] for index, lane in enumerate(lanes)]
+        moved = [(mixed[source] << bits | mixed[source] >> (64 - bits)) & _MASK for source, bits in _ORDER]
+        lanes = []
         for row in range(0, _LANES, 5):
-            cells = lanes[row : row + 5]
-            for x in range(5):
-                lanes[row + x] = cells[x] ^ (~cells[(x + 1) % 5] & _MASK & cells[(x + 2) % 5])
+            one, two, three, four, five = moved[row : row + 5]
+            lanes += (
+                one ^ (~two & three),
+                two ^ (~three & four),
+                three ^ (~four & five),
+                four ^ (~five & one),
+                five ^ (~one & two),
+            )
         lanes[0] ^= constant
     return lanes
 
