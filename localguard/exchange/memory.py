@@ -80,8 +80,10 @@ class WorkspaceMemory:
     `fingerprint` makes the log's keyed fingerprint of a value; it uses another key than the placeholders.
     """
 
-    def __init__(self, vault: Vault, fingerprint: Callable[[str], str]) -> None:
+    def __init__(self, vault: Vault, fingerprint: Callable[[str], str], *, name: str = "") -> None:
         self.vault = vault
+        self.name = name
+        """The workspace's id as the log has it where that would say something local: its fingerprint."""
         self.fingerprint = fingerprint
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of the values that may leave."""

@@ -106,7 +106,7 @@ class Memories:
             if self._keys.replaced is not None and self._keys.replaced != self._replaced:
                 self._replaced = self._keys.replaced
                 self._on_replaced(self._replaced)
-            memory = self._memories.setdefault(workspace_id, _new_memory(key, fingerprint_key))
+            memory = self._memories.setdefault(workspace_id, _new_memory(workspace_id, key, fingerprint_key))
             for value in self._known:
                 memory.vault.add_known(value, "CREDENTIAL", distinctive=True)
             while len(self._memories) > _MAX_WORKSPACES:
@@ -124,8 +124,9 @@ class Memories:
         return current
 
 
-def _new_memory(key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
-    return WorkspaceMemory(Vault(key), partial(fingerprint_of, fingerprint_key))
+def _new_memory(workspace_id: str, key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
+    fingerprint = partial(fingerprint_of, fingerprint_key)
+    return WorkspaceMemory(Vault(key), fingerprint, name=fingerprint(workspace_id))
 
 
 class ExchangeIds:

@@ -88,7 +88,7 @@ class Recorder:
                 exchange.method,
                 exchange.route,
                 exchange.status or 0,
-                exchange.memory.fingerprint(exchange.caller.workspace.id),
+                exchange.memory.name,
             )
             return
         now = time.monotonic()

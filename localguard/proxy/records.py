@@ -1,7 +1,6 @@
 """The records of an exchange, as `audit.fields` names them. Nothing here knows a raw value."""
 
 from collections import Counter
-from collections.abc import Callable
 
 import orjson
 
@@ -16,6 +15,7 @@ from localguard.audit.fields import (
     WithheldEntry,
 )
 from localguard.exchange.items import Replaced
+from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer, ToolCall
 from localguard.exchange.request import Redacted
 from localguard.proxy.callers import Caller
@@ -36,7 +36,7 @@ def context(exchange: Exchange) -> ExchangeContext:
     made = ExchangeContext(
         agent=caller.agent,
         agent_version=caller.agent_version,
-        workspace=_workspace_name(caller, exchange.memory.fingerprint),
+        workspace=_workspace_name(caller, exchange.memory),
         attribution=caller.attribution,  # type: ignore[typeddict-item]
         sensitivity=str(workspace.sensitivity),
         task=caller.task,
@@ -184,11 +184,11 @@ def command_texts(call: ToolCall) -> list[str]:
     return texts
 
 
-def _workspace_name(caller: Caller, fingerprint: Callable[[str], str]) -> str | None:
+def _workspace_name(caller: Caller, memory: WorkspaceMemory) -> str | None:
     """The name that policy gave the workspace; a keyed digest where it says something local (a repository)."""
     workspace = caller.workspace
     if not workspace.attributed:
         return None
     if workspace.id.startswith(("repo:", "dir:")):
-        return "w-" + fingerprint(workspace.id)
+        return "w-" + memory.name
     return workspace.name
