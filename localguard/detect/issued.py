@@ -71,7 +71,7 @@ def issued(candidate: Candidate) -> bool:
         return False
     if _CREDENTIAL.search(before):
         return True
-    return not _DIGEST.fullmatch(candidate.value) and bool(re.search(r"[:=][\"'`\\\s]*\Z", before))
+    return not _DIGEST.fullmatch(candidate.value) and bool(re.search(r"[:=(][\"'`\\\s]*\Z", before))
 
 
 def literal_wifi(candidate: Candidate) -> bool:
