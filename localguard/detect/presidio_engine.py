@@ -4,8 +4,8 @@ Recognizers are called one by one, without the analyzer engine: that one loads a
 enhancer needs lemmas. Recognizers whose patterns are weak by themselves run only where a context word stands on the
 line; the gate asks for it.
 
-Not used, with the reason: Phone (4 s per 100 KB of digits; `rules/personal.toml` asks the same library for one number
-at a time), Url, Date, Uuid, Ip and Mac (they are not personal in code), UsLicense, UsBank, UsPassport's bare nine
+Not used, with the reason: Phone (4 s per 100 KB of digits; `rules/person-phone.toml` asks the same library for one number
+at a time), Url, Date, Uuid, Ip and Mac (`rules/network.toml` tells addresses from versions), UsLicense, UsBank, UsPassport's bare nine
 digits and the other patterns of plain digit runs (thousands of hits in any table of numbers), names and places (they
 need a model that the user installs).
 """
