@@ -71,6 +71,7 @@ def _may_hold_line_break(sequence: Iterable[tuple[Any, Any]]) -> bool:
         elif (
             (kind is node.LITERAL and value != _LINE_BREAK)
             or kind in (node.ANY, node.AT)
+            or (kind is node.NOT_LITERAL and value == _LINE_BREAK)
             or (kind is node.IN and not _has_line_break(value))
         ):
             continue

@@ -269,6 +269,8 @@ TYPE_PRECEDENCE: Final[tuple[str, ...]] = (
     "FIVETRAN_KEY",
     "TINYBIRD_TOKEN",
     "SNOWFLAKE_TOKEN",
+    "IONIC_TOKEN",
+    "UNKEY_KEY",
     "AWS_ACCESS_KEY",
     "GOOGLE_KEY",
     "GOOGLE_OAUTH",

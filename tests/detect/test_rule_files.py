@@ -84,3 +84,9 @@ def test_no_other_rule_gives_another_type_to_the_samples_of_a_rule(rule: Rule, s
         start, end = sample.span
         found = scanner.scan(sample.text)
         assert any(f.start <= start and end <= f.end and f.type == rule.type for f in found), (sample.text, found)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if names_its_issuer(rule)], ids=lambda rule: rule.id)
+def test_a_rule_of_an_issuer_brings_several_samples_and_counter_samples(rule: Rule) -> None:
+    assert len(rule.match) >= 2
+    assert len(rule.no_match) >= 2
