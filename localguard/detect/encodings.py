@@ -31,6 +31,8 @@ GZIP_GATE: Final = rb"H4sI[A-Za-z0-9+/_-]{24}"
 _HEX_RUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 _NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/_-]")
+_TEXT: Final = bytes((9, 10, 13, *range(32, 127), *range(128, 192)))
+"""Bytes that stand in text: printable ASCII, line breaks, and the further bytes of UTF-8 characters."""
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 
@@ -58,6 +60,8 @@ def base64_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
                 decoded = base64.b64decode(body + b"=" * (-len(body) % 4))
             except (ValueError, binascii.Error):
                 continue
+            if len(decoded.translate(None, _TEXT)) * 4 > len(decoded):
+                continue  # another of the four places is the right one
             first = start + lead
             starts = [first + index * 8 // 6 for index in range(len(decoded))]
             ends = [first - (-(index + 1) * 8 // 6) for index in range(len(decoded))]
