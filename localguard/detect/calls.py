@@ -60,7 +60,10 @@ class CallEngine:
     """Reads the arguments of calls behind their gates."""
 
     def __init__(self) -> None:
-        self._gates = [Gate(name, pattern.encode(), apart=True, context=True) for name, pattern in _GATES.items()]
+        self._gates = [
+            Gate(name, pattern.encode(), apart=True, context=True, together="commands")
+            for name, pattern in _GATES.items()
+        ]
         self._patterns: dict[str, Any] = {}
 
     @property

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
-from localguard.detect.randomness import looks_random, surprise
+from localguard.detect.randomness import looks_random, odd_case, surprise
 from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
@@ -156,9 +156,9 @@ def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) 
 def _odd_path(text: str) -> bool:
     """`o4NcwZ.OYOgB0` reads as a member of an object, but nobody names one so."""
     parts = [part for part in re.split(r"\.|::|->|\?\.", text) if part]
-    return looks_random(text) or (
-        len(parts) == 2 and any(len(part) >= 5 and surprise(part) >= _ODD_NAME for part in parts)
-    )
+    if len(parts) != 2:
+        return looks_random(text)
+    return looks_random(text) or odd_case(text) or any(len(part) >= 5 and surprise(part) >= _ODD_NAME for part in parts)
 
 
 def _snake_of_words(text: str) -> bool:

@@ -44,6 +44,7 @@ class Gate:
     reach: int = 0
     apart: bool = False  # kept in an alternation of its own kind, because it would multiply the states of the others
     context: bool = False  # looks for telling words rather than for values: again an alternation of its own
+    together: str = ""  # gates that look far ahead over their line name the pass that they share
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Prefilter:
     """
 
     def __init__(self, gates: Sequence[Gate]) -> None:
-        kinds: dict[tuple[bool, ...], list[Gate]] = {}
+        kinds: dict[tuple[bool | str, ...], list[Gate]] = {}
         pointed: dict[bytes, list[Gate]] = {}
         for gate in gates:
             literals = required_literals(gate.pattern) if not gate.context else frozenset()  # telling words are common
@@ -96,7 +97,7 @@ class Prefilter:
             folded = not gate.apart and b"(?i" in gate.pattern
             far = not gate.apart and bool(_FAR.search(gate.pattern))
             long = not (gate.apart or folded or far) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
-            kinds.setdefault((gate.apart, gate.context, folded, far, long), []).append(gate)
+            kinds.setdefault((gate.apart, gate.context, folded, far, long, gate.together), []).append(gate)
         parts = [part for members in kinds.values() for part in _parts(members)]
         self._kinds = tuple(_kind(2 << number, part) for number, part in enumerate(parts))
         self._order = {gate.name: index for index, gate in enumerate(gates)}

@@ -87,6 +87,11 @@ def _random_segment(segment: str) -> bool:
     return size >= 12 and strange >= 4.5 and odd >= 2
 
 
+def odd_case(text: str) -> bool:
+    """Whether capitals stand where no name has them, at least twice: `OLipDI`."""
+    return len(_ODD_CASE.findall(text)) >= 2
+
+
 def mixes_classes(text: str) -> bool:
     """Letters with digits, or with a mark that names do not have: what a password that stands in a sentence looks like."""
     letters = any(char.isalpha() for char in text)

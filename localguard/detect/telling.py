@@ -1,41 +1,52 @@
 """Words by which people tell a secret, in the languages that they write to agents in.
 
-Regular expression sources over bytes, for both engines. Letters outside ASCII are given in both cases, since RE2 reads
-bytes here. Languages: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Swedish, Danish, Norwegian,
-Finnish, Czech and Slovak, Romanian, Hungarian, Turkish, Croatian, Russian, Ukrainian, Greek, Chinese, Japanese, Korean.
+Regular expression sources for both engines. Letters outside ASCII that begin a word are given in both cases, since RE2
+reads bytes here. Languages: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, Swedish, Danish,
+Norwegian, Finnish, Czech, Slovak, Romanian, Hungarian, Turkish, Croatian, Russian, Ukrainian, Greek, Chinese, Japanese,
+Korean.
 """
 
 from typing import Final
 
-# The thing: password, passphrase, PIN. May carry the endings of its language (`Passworts`, `Lösenordet`, `пароля`).
+# What people choose: password, passphrase. May carry the endings of its language (`Passworts`, `Lösenordet`, `пароля`).
 CHOSEN: Final = (
-    r"(?:(?i:pass(?:word|wort|wd|phrase|code|ord|w)|pwd|pw|pass|passwordje|kennwort|zugangscode|losung|mdp|"
-    r"mots? de passe|palabra clave|contrase(?:ñ|Ñ|n)a|contrasenya|clave(?: de acceso)?|senha|palavra[- ]passe|"
-    r"parola(?: d[’'] ?ordine| chiave)?|wachtwoord|ha(?:s|ś)(?:ł|Ł|l)(?:o|a|em)|l(?:ö|Ö|o)senord|adgangskode|kodeord|"
-    r"salasana|heslo|parol(?:ă|a|ei)|jelsz(?:ó|o)|(?:ş|Ş|s)ifre|lozinka|geslo|contraseña)|"
+    r"(?:(?i:pass(?:w[ou]?r?[do]+r?d?|wort|wd|phrase|code|ord)|pwd|pw|kennwort|zugangscode|losung|mdp|"
+    r"mots? de passe|access code|palabra clave|contrase(?:ñ|Ñ|n)a|contrasenya|clave(?: de acceso)?|senha|palavra[- ]passe|"
+    r"parola(?: d.{1,3} ?ordine| chiave)?|wachtwoord|ha(?:s|ś)(?:ł|Ł|l)(?:o|a|em)|l(?:ö|Ö|o)senord|adgangskode|kodeord|"
+    r"salasana|heslo|parol(?:ă|a|ei)|jelsz(?:ó|o)|(?:ş|Ş|s)ifre|lozinka|geslo)|"
     r"(?:п|П)арол(?:ь|я|ем|і)|ПАРОЛЬ|(?:κ|Κ)ωδικ(?:ό|ο)(?:ς|ύ)?(?: πρόσβασης)?|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호)"
 )
-# Others that are generated.
+# What is generated: keys, tokens.
 DRAWN: Final = (
-    r"(?i:(?:api|access|auth|client|secret|private|signing|encryption|license|master|webhook|app|service|account|shared|"
-    r"subscription|deploy|recovery|session|bearer|refresh|personal access|one[- ]time|jwt)[-_ ](?:key|token|secret|code)|"
-    r"apikey|token|secret|credential|api[- ]?schl(?:ü|Ü|ue)ssel|schl(?:ü|ue)ssel|cl(?:é|e) (?:d[’']?api|secr(?:è|e)te)|jeton|"
-    r"chiave|chave|llave|sleutel|klucz|nyckel|n(?:ø|o)gle|avain|kl(?:í|i)(?:č|c)|cheie|anahtar|key|passkey)|ключ|токен|"
-    r"密钥|令牌|トークン|キー|토큰|키"
+    r"(?:(?i:(?:api|access|auth|client|secret|private|signing|encryption|licen[sc]e|master|webhook|app|service|account|shared|"
+    r"subscription|deploy|recovery|session|bearer|refresh|personal access|jwt|root|admin)[-_ ](?:key|token|secret|code)|"
+    r"apikey|token|secret|credential|(?:api[- ]?)?schl(?:ü|Ü|ue)ssel|cl(?:é|e)|jeton|passkey|"
+    r"chiave|chave|llave|sleutel|klucz|nyckel|n(?:ø|o)gle|n(?:ø|o)kkel|avain|kl(?:í|i)(?:č|c)|cheie|anahtar|key)|(?:к|К)люч|"
+    r"(?:т|Т)окен|κλειδί|密钥|令牌|トークン|キー|토큰|키)"
 )
-NUMBER: Final = r"(?i:\bpin(?:[- ]?code)?|passcode|one[- ]time (?:password|code)|otp|2fa code|verification code|tan)"
-# What may stand between the thing and its value.
+NUMBER: Final = r"(?i:\bpin(?:[- ]?code)?|passcode|one[- ]time (?:password|code)|otp|2fa code|verification code)"
+# What stands right before the value where it is told.
 IS: Final = (
-    r"(?i:is|was|are|=|:|to|as|ist|lautet|war|auf|est|era?|es|è|e|é|foi|(?:j|J)e|jest|to|byl[oa]?|är|var|er|on|oli|este|"
-    r"being|equals|remains|now|currently|still|stays|set to|changed to|reset to|i(?:'|’)s|sind|sont|son|sono|są|ovat)"
+    r"(?i:is|was|are|as|to|now|being|equals?|ist|lautet|war|sind|auf|est|était|es|era|è|e|é|foi|je|jest|było|byl[oa]?|är|var|er|"
+    r"on|oli|este|este:|this|that|new|with|using|via|typed|entered|tried|used|use|try|from|mit|avec|con|com|met|z|med|s|cu|"
+    r"ile|и|с|со|з|με|είναι|это|це|from|de|von|till|til|naar|na|à|а|in|it's|be|only)|は|是|为|為|는|은|이|가|が|を|로"
 )
-WITH: Final = r"(?i:with|using|via|mit|avec|con|com|met|z|med|s|cu|ile|användning av)|с|со|з|με"  # `log in with …`
+# As what something is used: `use X as the password`.
+AS: Final = r"(?i:as|als|comme|como|come|jako|som|för|for|как|як|ως)"
 LOGIN: Final = (
-    r"(?i:log(?:ged|ging)?[- ]?(?:in|on|into)?|sign(?:ed)?[- ]?in|authenticate|connect|ssh|einloggen|melde|anmelden|connecte|"
-    r"iniciar|inicia|accedi|entra|aanmelden|inloggen|zaloguj|logga|giriş)"
+    r"(?i:log(?:ged|ging|s)?[- ]?(?:in|on|into)?|sign(?:ed|s|ing)?[- ]?in|authenticat\w+|connect\w*|ssh|einlogg\w+|meld\w*|anmelden|"
+    r"identifie\w*|inici\w+|acced\w+|entr\w+|conect\w+|aanmelden|inlogg\w+|zaloguj\w*|logg\w+|giriş|kirjaudu|prihl\w+|přihl\w+|"
+    r"войд\w+|вход\w*|зайд\w+|увійд\w+|συνδ\w+|(?:as|als|comme|como|come|jako|som) (?:the |user |der |el |l.|le )?(?:admin|root|user|sa|postgres|guest|[a-z]+_[a-z_]+))"
 )
+WITH: Final = r"(?i:with|using|via|mit|avec|con|com|met|med|cu|ile|z|s)|с|со|з|με"
 CREDENTIALS: Final = (
     r"(?i:credentials?|creds?|log-?in(?: data| details)?|logon|account|zugang(?:sdaten)?|anmeldedaten|identifiants?|"
-    r"credenciales|credenziali|credenciais|inloggegevens|dane logowania|inloggning|p(?:ř|r)ihla(?:š|s)ovac(?:í|i) (?:ú|u)daje|"
-    r"auth|user(?:name)?(?:[/ ]?(?:and|&|/)?[/ ]?pass(?:word)?))|доступ|учётные данные|账号"
+    r"credenciales|credenziali|credenciais|inloggegevens|dane logowania|inloggning|auth|user(?:name)?|benutzer|"
+    r"user(?:name)?[/ ]?(?:and|&|/)?[/ ]?pass(?:word)?)|доступ|логин|логін|账号|帳號|アカウント|계정"
 )
+# Names under which people log in, where no word says so.
+USERS: Final = (
+    r"(?i:admin(?:istrator)?|root|sa|guest|deploy(?:er)?|ubuntu|oracle|jenkins|ec2-user|operator|superuser|sysadmin|"
+    r"svc[_.-]?\w{0,20}|user\d{0,3}|dba|(?:db|app)[_.-]\w{1,20}|test(?:er|user)|pi|vagrant|ftp\w{0,8}|backup)"
+)
+EMAIL: Final = r"[\w.+-]{1,40}@[\w-]{1,40}(?:\.[\w-]{2,20}){1,3}"

@@ -32,8 +32,10 @@ from localguard.detect.finding import Finding, Window
 from localguard.detect.names_engine import NamesEngine
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.presidio_engine import PresidioEngine
+from localguard.detect.prose import ProseEngine
 from localguard.detect.scanner import Engine, Scanner
 from localguard.detect.secrets_engine import SecretsEngine
+from localguard.detect.structured import StructuredEngine
 from localguard.errors import LocalguardError
 from localguard.policy.model import NamesModel
 from localguard.proxy.document_reader import DocumentReader
@@ -63,7 +65,15 @@ class ScannerFailed(LocalguardError):
 def build_scanner(rules_dirs: Iterable[Path] = (), names: NamesModel | None = None) -> Scanner:
     """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
     rules = read_rules(rules_dirs)
-    engines: list[Engine] = [NormaliseEngine(rules), CommandEngine(), CallEngine(), SecretsEngine(), PresidioEngine()]
+    engines: list[Engine] = [
+        NormaliseEngine(rules),
+        CommandEngine(),
+        CallEngine(),
+        ProseEngine(),
+        StructuredEngine(),
+        SecretsEngine(),
+        PresidioEngine(),
+    ]
     if names is not None:
         engines.append(NamesEngine(names.path, names.language, names.entities))
     return Scanner(rules, engines)

@@ -1,0 +1,250 @@
+"""Secrets that somebody tells in a sentence: "the password for the staging box is …", "log in as root with …", "mdp : …".
+
+Grammar differs from language to language, what a password looks like does not: letters with digits or with marks that
+no word has. So a word for the thing is looked for, and after it, past a few plain words, the first such value. The
+nearer and plainer the link, the weaker the value may be.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from localguard.detect import telling
+from localguard.detect.context_validators import told
+from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.keynames import secret_key_type
+from localguard.detect.literals import masked
+from localguard.detect.pieces import pieces
+from localguard.detect.prefilter import Gate
+from localguard.detect.randomness import looks_random, odd_case
+from localguard.detect.rules import compile_pattern
+from localguard.detect.words import is_common, is_distinctive
+
+_ANY_THING: Final = f"(?:{telling.CHOSEN}|{telling.DRAWN}|{telling.NUMBER})"
+_MIXED: Final = r"(?:[A-Za-z][0-9!@#$%^&*+?~]|[0-9][A-Za-z]|[0-9]{4}|[A-Za-z0-9]-[A-Za-z0-9])"
+_GATES: Final[dict[str, str]] = {
+    "prose/thing": _ANY_THING + r"[a-z]*[^\w\n(\[][^\n]*?" + _MIXED,
+    "prose/as": r"[^\s][ \t\"'`](?:"
+    + telling.AS
+    + r"[ \t]+(?:\w+[ \t]+)?"
+    + telling.CHOSEN
+    + r"|to[ \t]+(?:log|sign|connect|authenticate))",
+    "prose/login": r"(?:^|[ \t])(?:" + telling.WITH + r")[ \t]+[\"'`]?[^\s\"'`]*" + _MIXED,
+    "prose/credentials": r"(?:" + telling.CREDENTIALS + r")[\"'`]?[ \t:][^\n]*?[/:|][ \t]*[\"'`]?[^\s/]*" + _MIXED,
+    "prose/pair": r"(?:"
+    + telling.USERS
+    + r"|@[\w-]+\.[\w.-]+)[\"'`]?(?:[ \t]*[/:|][ \t]*|[ \t]+)[\"'`]?[^\s/]*"
+    + _MIXED,
+}
+_THING: Final = re.compile(
+    r"(?<![\w$.\[/-])(?:(?P<chosen>"
+    + telling.CHOSEN
+    + r")|(?P<number>"
+    + telling.NUMBER
+    + r")|(?P<drawn>"
+    + telling.DRAWN
+    + r"))"
+    r"(?P<ending>[^\W\d_]{0,4})(?![\w(\[\\/.-][^\s])|(?P<ideographs>密码|密碼|口令|パスワード|暗証番号|비밀번호|암호)[是为為はがを는은이가를]?"
+)
+_TOKEN: Final = re.compile(
+    r"[ \t]*(?:(?P<open>[\"'`“”‘’«»„*_(]{1,3})\s?(?P<quoted>[^\s\"'`“”‘’«»„]{3,}?)\s?(?=[\"'`”’»“*_)]{1,3})[\"'`”’»“*_)]{1,3}"
+    r"|(?P<link>[:=：→–—-]+>?)(?=[\s\"'`A-Za-z0-9])|(?P<bare>[^\s\"'`“”‘’«»„,;<>(){}\[\]|\u3000-\u9fff\uac00-\ud7af\uff00-\uff5e]+)|(?P<close>[\"'`”’»*_)|])|(?P<comma>,))"
+)
+_WORD: Final = re.compile(r"(?:[^\W\d_]|['’.-])+|@\w+|\d{1,3}")
+_LINK: Final = re.compile(telling.IS)
+_STRONG_MARK: Final = re.compile(r"[!@#$%^&*+?~=]")
+_CODE: Final = re.compile(
+    r"[\w.$]+\(.*|.*(?:::|->|=>|\\|\$\{|://).*|(?:[a-z]+_)+[a-z]+\d*|[\w.-]+/[\w./-]*|--?\w[\w-]*|\w+\.\w+\.\w+.*"
+)
+_SEVERAL: Final = frozenset({"to", "auf", "a", "à", "in", "na", "naar", "till", "til", "en", "zu"})
+_WORDS: Final = 9  # plain words between the thing and its value
+_SNIPPET: Final = re.compile(
+    r"(?i)[@?:#&].*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,4}|[a-z]+#\d+|\d+:.*|.*@(?-i:[a-z])[\w.-]*(?::\d+)?(?:/.*)?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
+)
+_NUMBER: Final = re.compile(r"\d{4,8}")
+_USED_AS: Final = re.compile(
+    r"(?P<value>[^\s\"'`“”«»,;()]{4,})[\"'`”»]{0,2}\s+(?:"
+    + telling.AS
+    + r"\s+(?:\w+\s+){0,2}?"
+    + telling.CHOSEN
+    + r"|to\s+(?:log|sign|connect|authenticate)\b)"
+)
+_LOGGED: Final = re.compile(
+    r"(?<!\w)" + telling.LOGIN + r"\b[^\n]{0,60}?(?<!\w)(?:" + telling.WITH + r")\s+[\"'`]?(?P<value>[^\s\"'`,;()]{4,})"
+)
+_CREDENTIALS: Final = re.compile(
+    r"(?<![\w./-])(?:"
+    + telling.CREDENTIALS
+    + r")(?![\w(])[^\n/:]{0,24}?[:=]?\s*[\"'`]?(?P<user>[\w.@+-]{1,60})[\"'`]?\s*(?:\s/\s|/|:|\||\s+and\s+)\s*"
+    r"[\"'`]?(?P<value>[^\s\"'`,;()<>]{4,})"
+)
+_USER: Final = re.compile(
+    r"(?:^|(?<=[\s\"'`(>]))(?:"
+    + telling.EMAIL
+    + "|"
+    + telling.USERS
+    + r")[\"'`]?(?P<link>\s*[/:|]\s*|\s+)[\"'`]?(?P<value>[^\s\"'`,;()<>]{6,})"
+)
+
+
+class ProseEngine:
+    """Reads sentences behind its gates."""
+
+    def __init__(self) -> None:
+        self._gates = [
+            Gate(name, pattern.encode(), apart=True, context=True, together=_PASSES.get(name, "commands"))
+            for name, pattern in _GATES.items()
+        ]
+        self._patterns: dict[str, Any] = {}
+
+    @property
+    def gates(self) -> Sequence[Gate]:
+        """One for each way of telling: the thing, its use, a login, a pair."""
+        return self._gates
+
+    def load(self) -> None:
+        """Compiles the gates for examination."""
+        if not self._patterns:
+            self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
+
+    def examine(self, window: Window) -> Iterator[Finding]:
+        """The secrets told in the sentences of `window`; offsets are in the whole text."""
+        self.load()
+        for name, pattern in self._patterns.items():
+            if name in window.gates:
+                read = _READERS[name]
+                for piece in pieces(window, pattern):
+                    for start, end, kind in read(piece.text):
+                        if piece.holds(start, end):
+                            value = piece.text[start:end]
+                            yield piece.finding(
+                                start, end, kind, DataClass.SECRET, name, distinctive=is_distinctive(value)
+                            )
+
+
+_PASSES: Final = {"prose/thing": "prose", "prose/credentials": "prose"}
+_Span = tuple[int, int, str]
+
+
+def _things(text: str) -> Iterator[_Span]:
+    """After each word for a secret its value, and the next one of "from … to …"."""
+    for found in _THING.finditer(text):
+        position, words, linked, several = found.end(), 0, False, False
+        while words <= _WORDS and (token := _TOKEN.match(text, position)) is not None:
+            position = token.end()
+            group = "quoted" if token["quoted"] else "bare" if token["bare"] else ""
+            if not group:
+                linked = linked or bool(token["link"])
+                words += bool(token["comma"])
+                continue
+            start, end = _trimmed(text, *token.span(group))
+            value = text[start:end]
+            kind = _kind(found, value, near=linked or words == 0, quoted=bool(token["quoted"]))
+            if kind and text[end : end + 1] not in ("(", "["):
+                yield start, end, kind
+                several = True
+            elif (several and value.lower() not in _SEVERAL) or not (
+                _WORD.fullmatch(value) or (linked and token["quoted"] is None and words == 0)
+            ):
+                break
+            if text[end:position].endswith(("!", "?")) or (text[end:position] == "." and words):
+                break
+            linked = bool(_LINK.fullmatch(value)) or text[end:position].startswith(":")
+            words += 1
+
+
+def _kind(found: re.Match[str], value: str, *, near: bool, quoted: bool) -> str | None:
+    """The type of `value` after the thing `found`, or None where it is no secret."""
+    if found["number"] and _NUMBER.fullmatch(value):
+        return "PASSWORD" if near and len(set(value)) > 1 else None
+    if _CODE.fullmatch(value) and not (looks_random(value) and "/" not in value):
+        return None
+    if found["drawn"]:
+        drawn = len(value) >= 12 and not masked(value) and not _IDENTITY.match(value) and looks_random(value)
+        if drawn and (near or len(value) >= 16):
+            return secret_key_type(found["drawn"]) or "API_KEY"
+        return "SECRET" if near and _told(value) and _strong(value) and not _IDENTITY.match(value) else None
+    if not _told(value):
+        return None
+    return "PASSWORD" if near or quoted or _strong(value) else None
+
+
+_IDENTITY: Final = re.compile(
+    r"(?i)sha\d|md5|[0-9a-f]{8}-[0-9a-f]{4}-|0x|AAAA|M[IE][IGE][A-Z]|.*[<>(){}]|.*\.(?:js|css|py|html?|json)$"
+)
+
+
+def _told(value: str) -> bool:
+    """As `told`; marks alone are no evidence in a sentence, where code stands as well: `Repository#update`, `width=32`."""
+    if not told(value) or _SNIPPET.fullmatch(value):
+        return False
+    marks = len(_STRONG_MARK.findall(value))
+    return any(char.isdigit() for char in value) or marks > 1 or odd_case(value) or looks_random(value)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without what ends a sentence or marks it up."""
+    while end > start and text[end - 1] in ".:*_…" and end - start > 1:
+        end -= 1
+    while start < end and text[start] in "*_:=":
+        start += 1
+    return start, end
+
+
+def _used(text: str) -> Iterator[_Span]:
+    for found in _USED_AS.finditer(text):
+        if _told(found["value"]) and not _CODE.fullmatch(found["value"]):
+            yield *found.span("value"), "PASSWORD"
+
+
+def _logins(text: str) -> Iterator[_Span]:
+    for found in _LOGGED.finditer(text):
+        start, end = _trimmed(text, *found.span("value"))
+        value = text[start:end]
+        if _told(value) and not _CODE.fullmatch(value) and not re.fullmatch(telling.EMAIL, value):
+            at = value.find("/") if re.match(r"[\w.@-]+/", value) else -1
+            yield start + at + 1, end, "PASSWORD"
+
+
+def _pairs(text: str) -> Iterator[_Span]:
+    for found in _CREDENTIALS.finditer(text):
+        if (span := _pair(text, found)) is not None:
+            yield span
+
+
+def _users(text: str) -> Iterator[_Span]:
+    """A pair that no word announces: the user's name is one that people log in with, so the value must be stronger."""
+    for found in _USER.finditer(text):
+        span = _pair(text, found)
+        if span is None:
+            continue
+        value = text[span[0] : span[1]]
+        spaced = " " in found["link"] and bool(found["link"].strip())
+        if _strong(value) or ((spaced or ("@" in found[0] and found["link"] == ":")) and _chosen(value)):
+            yield span
+
+
+def _pair(text: str, found: re.Match[str]) -> _Span | None:
+    start, end = _trimmed(text, *found.span("value"))
+    value = text[start:end]
+    if not _told(value) or _CODE.fullmatch(value) or re.search(r"[\[\]{}$]|://", value):
+        return None
+    return start, end, "PASSWORD"
+
+
+def _strong(value: str) -> bool:
+    return looks_random(value) or (any(c.isdigit() for c in value) and bool(_STRONG_MARK.search(value)))
+
+
+def _chosen(value: str) -> bool:
+    """A word with a number behind it or words with hyphens and a number: what people choose."""
+    return bool(re.search(r"\d", value)) and not is_common(value)
+
+
+_READERS: Final = {
+    "prose/thing": _things,
+    "prose/as": _used,
+    "prose/login": _logins,
+    "prose/credentials": _pairs,
+    "prose/pair": _users,
+}
