@@ -44,3 +44,23 @@ def random_or_mixed(value: str, key: str) -> bool:
 def generated_marks(value: str) -> bool:
     """Drawn from all printable characters."""
     return looks_random(value) or sum(not char.isalnum() and char != " " for char in value) > len(value) // 5
+
+
+_PUBLIC: Final = re.compile(
+    r"(?i)(?:toolu|call|msg|req|resp|chatcmpl|run|thread|asst|file|step|item|fc|rs|evt|sha\d+|cus|sub|price|prod|pk)[_-].*|"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-.*|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}|0x.*|AAAA.*|M[IE][IGE][A-Z].*|/.*|.*/.*/.*/.*|iVBOR.*|01[0-9A-HJKMNP-TV-Z]{24}"
+)
+_PUBLIC_BEFORE: Final = re.compile(
+    r"(?i)\b(?:commit|hash|sha\d*|digest|checksum|revision|rev|version|request|trace|span|etag|image|tag|branch|uuid|guid|ids?|md5|"
+    r"integrity|fingerprint|public|signature|file|path|class|method|function|variable|test)\b[^\n]{0,24}$"
+)
+
+
+def handed_over(value: str, before: str) -> bool:
+    """Drawn at random, and no digest, id or public key: the last resort, where nothing but an invitation to use it stands."""
+    if _PUBLIC.fullmatch(value) or _PUBLIC_BEFORE.search(before[-60:]) or not looks_random(value):
+        return False
+    if re.fullmatch(r"[0-9a-f]+", value):
+        return len(value) == 32
+    mixed = any(c.islower() for c in value) and any(c.isupper() for c in value) and any(c.isdigit() for c in value)
+    return mixed and value.count("_") + value.count("-") + value.count("/") <= len(value) // 6

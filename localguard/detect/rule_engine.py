@@ -13,7 +13,7 @@ from localguard.detect.words import is_distinctive
 CONTEXT_BYTES = 256  # of the text before and after a match that validators see
 CONTEXT_WORDS_BYTES = 120  # how far from the value a context word may stand
 # Rules that go by what stands around a value.
-_CONTEXT_PACKS = frozenset({"assignment", "call", "command", "hash", "header", "url"})
+_CONTEXT_PACKS = frozenset({"assignment", "call", "command", "context", "hash", "header", "url"})
 
 
 def gate_of(rule: Rule) -> Gate:

@@ -10,7 +10,7 @@ from typing import Final
 from localguard.detect.bank_numbers import BANK_NUMBERS
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.contact_data import CONTACT_DATA
-from localguard.detect.context_validators import generated_marks, not_placeholder, random_or_mixed, told
+from localguard.detect.context_validators import generated_marks, handed_over, not_placeholder, random_or_mixed, told
 from localguard.detect.device_numbers import DEVICE_NUMBERS
 from localguard.detect.issued import drawn, issued, literal_wifi
 from localguard.detect.literals import literal_value
@@ -103,6 +103,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "credential_name": credential_name,
     "drawn": drawn,
     "generated": generated,
+    "handed_over": lambda candidate: handed_over(candidate.value, candidate.before),
     "generated_marks": lambda candidate: generated_marks(candidate.value),
     "gitlab_token": gitlab_token,
     "issued": issued,
