@@ -26,7 +26,7 @@ class RuleEngine:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules: Mapping[str, Rule] = {rule.id: rule for rule in rules}
-        self._patterns: dict[str, Any] = {}
+        self._patterns: dict[bytes, Any] = {}
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -41,9 +41,7 @@ class RuleEngine:
                 yield from self._run(rule, window)
 
     def _run(self, rule: Rule, window: Window) -> Iterator[Finding]:
-        pattern = self._patterns.get(rule.id)
-        if pattern is None:
-            pattern = self._patterns[rule.id] = compile_pattern(rule.pattern)
+        pattern = self._compiled(rule.pattern)
         text, size = window.text, len(window.text)
         for found in pattern.finditer(text):
             if (window.cut_left and found.start() == 0) or (window.cut_right and found.end() == size):
@@ -67,11 +65,11 @@ class RuleEngine:
             value = text[start:end].decode("utf-8", "replace")
             if rule.entropy and shannon_entropy(value) < rule.entropy:
                 continue
-            if rule.allow is not None and rule.allow.search(text[start:end]):
+            if rule.allow and self._compiled(rule.allow).search(text[start:end]):
                 continue
-            if rule.context is not None:
+            if rule.context:
                 line = text[max(0, start - CONTEXT_WORDS_BYTES) : end + CONTEXT_WORDS_BYTES // 2]
-                if not rule.context.search(_around(line, min(start, CONTEXT_WORDS_BYTES), end - start)):
+                if not self._compiled(rule.context).search(_around(line, min(start, CONTEXT_WORDS_BYTES), end - start)):
                     continue
             if rule.validators:
                 candidate = Candidate(
@@ -92,6 +90,12 @@ class RuleEngine:
                     rule.id,
                     distinctive,
                 )
+
+    def _compiled(self, source: bytes) -> Any:
+        pattern = self._patterns.get(source)
+        if pattern is None:
+            pattern = self._patterns[source] = compile_pattern(source)
+        return pattern
 
 
 def _around(piece: bytes, start: int, length: int) -> bytes:

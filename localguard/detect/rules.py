@@ -6,6 +6,7 @@ Pure: takes parsed TOML. Reading the files is floor 3's work (`localguard.config
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import re2
@@ -51,9 +52,9 @@ class RuleInvalid(LocalguardError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One detector of the rule files, compiled.
+    """One detector of the rule files. Nothing in it is compiled.
 
-    `gate` and `pattern` are RE2 sources over bytes. The value is the first of `groups` that took part in the match.
+    `gate`, `pattern`, `context` and `allow` are RE2 sources over bytes, the last two empty where a rule has none. The value is the first of `groups` that took part in the match.
     `reach` is how many bytes after the line of its gate match a rule over several lines may need; rules of one line
     have 0. `not_before` and `not_after` are the bytes that must not adjoin the value. `within` finds the values inside
     the match, as byte spans of it, where no pattern can (words of a long list with a checksum over them).
@@ -70,8 +71,8 @@ class Rule:
     key_group: int
     entropy: float
     validators: tuple[Validator, ...]
-    context: Any
-    allow: Any
+    context: bytes
+    allow: bytes
     not_before: frozenset[int]
     not_after: frozenset[int]
     reach: int
@@ -89,8 +90,11 @@ def compile_pattern(source: bytes) -> Any:
     return re2.compile(source, RE2_OPTIONS)
 
 
-def parse_pack(data: Mapping[str, Any], file: str) -> list[Rule]:
+def parse_pack(data: Mapping[str, Any], file: str, *, tested: bool = False) -> list[Rule]:
     """The rules of one parsed TOML rule file, disabled ones included.
+
+    Every pattern is compiled to see whether RE2 takes it, unless the file is `tested`: the hundreds that come with
+    localguard are compiled by its tests, and here when they are first used.
 
     `[define]` holds pieces of patterns, used as `@name@`; `@uuid@` and `@to@` are there for every file. `RuleInvalid`
     names the file, the rule and the field.
@@ -103,9 +107,9 @@ def parse_pack(data: Mapping[str, Any], file: str) -> list[Rule]:
         raise RuleInvalid(
             f"{file}: unknown table {sorted(unknown)[0]!r}; a rule file holds [define], [[rules]] and [[dictionaries]]"
         )
-    rules = [_parse_rule(entry, definitions, file) for entry in data.get("rules", [])]
+    rules = [_parse_rule(entry, definitions, file, tested=tested) for entry in data.get("rules", [])]
     for entry in data.get("dictionaries", []):
-        rules.append(_parse_rule(_dictionary(entry, file), {}, file))
+        rules.append(_parse_rule(_dictionary(entry, file), {}, file, tested=tested))
     _refuse_duplicates(rules, file)
     return rules
 
@@ -143,7 +147,7 @@ def _expand(pattern: str, definitions: Mapping[str, str], file: str, place: str)
     return _DEFINED.sub(piece, pattern)
 
 
-def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: str) -> Rule:
+def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: str, *, tested: bool) -> Rule:
     rule_id = entry.get("id", "")
 
     def wrong(field: str, problem: str) -> RuleInvalid:
@@ -163,15 +167,22 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
 
     def pattern(field: str, source: str) -> bytes:
         expanded = _expand(source, definitions, file, f"rule {rule_id!r}: {field}").encode()
-        try:
-            compile_pattern(expanded)
-        except re2.error as error:
-            raise wrong(field, f"is not RE2 syntax: {error}") from None
+        if not tested:
+            try:
+                compile_pattern(expanded)
+            except re2.error as error:
+                raise wrong(field, f"is not RE2 syntax: {error}") from None
         return expanded
+
+    def byte_set(field: str) -> frozenset[int]:
+        try:
+            return _byte_set(text(field, ""))
+        except re.error:
+            raise wrong(field, "must be the inside of a character class") from None
 
     if not isinstance(rule_id, str) or not _ID.fullmatch(rule_id):
         raise wrong("id", "must look like issuer/what, in lower case")
-    for field in sorted(set(entry) - _FIELDS):
+    for field in sorted(entry.keys() - _FIELDS):
         raise wrong(field, f"is unknown; known are {', '.join(sorted(_FIELDS))}")
     if not _TYPE.fullmatch(text("type")):
         raise wrong("type", "must be upper case, at most 28 characters")
@@ -187,7 +198,7 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
     group_value = entry.get("group", 0)
     groups = tuple(group_value) if isinstance(group_value, list) else (group_value,)
     key_group = entry.get("key_group", 0)
-    count = compile_pattern(body).groups
+    count = compile_pattern(body).groups if not tested else max((*groups, key_group))
     if not groups or any(not isinstance(group, int) or not 0 <= group <= count for group in (*groups, key_group)):
         raise wrong("group", f"must be one of 0 to {count}, or a list of them")
     distinctive = entry.get("distinctive")
@@ -213,10 +224,10 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
         key_group=key_group,
         entropy=float(entry.get("entropy", 0.0)),
         validators=tuple(VALIDATORS[name] for name in names),
-        context=compile_pattern(pattern("context", "(?i:" + "|".join(context) + ")")) if context else None,
-        allow=compile_pattern(pattern("allow", "|".join(allow))) if allow else None,
-        not_before=_byte_set(text("not_before", ""), wrong, "not_before"),
-        not_after=_byte_set(text("not_after", ""), wrong, "not_after"),
+        context=pattern("context", "(?i:" + "|".join(context) + ")") if context else b"",
+        allow=pattern("allow", "|".join(allow)) if allow else b"",
+        not_before=byte_set("not_before"),
+        not_after=byte_set("not_after"),
         reach=reach,
         within=FINDERS[within] if within else None,
         distinctive=distinctive,
@@ -228,12 +239,10 @@ def _parse_rule(entry: Mapping[str, Any], definitions: Mapping[str, str], file: 
     )
 
 
-def _byte_set(description: str, wrong: Any, field: str) -> frozenset[int]:
-    """The bytes of a character class such as `A-Za-z0-9_`."""
+@lru_cache(maxsize=256)
+def _byte_set(description: str) -> frozenset[int]:
+    """The bytes of a character class such as `A-Za-z0-9_`. `re.error` if it is none."""
     if not description:
         return frozenset()
-    try:
-        matcher = re.compile(("[" + description + "]").encode())
-    except re.error:
-        raise wrong(field, "must be the inside of a character class") from None
+    matcher = re.compile(("[" + description + "]").encode())
     return frozenset(byte for byte in range(256) if matcher.match(bytes([byte])))

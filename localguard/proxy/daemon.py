@@ -1,7 +1,7 @@
 """The daemon: binds the port, opens the log, loads policy, starts the scanner, serves until it is told to stop.
 
 Order matters: the port first (it is exclusive, and a second guard must not touch anything), then the log and its lock,
-then serving; the scanner's engines load while requests wait for them.
+then serving; the scanner is built and its engines load while requests wait for them.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ async def serve(
         recorders: list[Recorder] = []
         scrubber = (
             Scrubber()
-        )  # what is recorded before it is armed (outcomes that a former run left open) holds ids only
+        )  # what is recorded before it is armed (outcomes that a former run left open, the start) holds ids and digests
         server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
         server.bind()
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
@@ -132,7 +132,6 @@ async def serve(
             allowed=AllowWatch(AllowList(home)),
             on_allowed=lambda count, error: _allowed(store, count, error),
         )
-        scrubber.arm(pool.scanner, memories.vaults)
         recorder = Recorder(store, control)
         recorders.append(recorder)
         handle.append(
@@ -153,7 +152,8 @@ async def serve(
         await watcher.start()
         stack.push_async_callback(watcher.close)
         await server.start()
-        pool.start_workers()  # their imports take seconds of a core: not before the port answers
+        # The imports and rules take seconds of a core: not before the port answers. Requests wait for the scanner.
+        pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         stack.push_async_callback(server.close)
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):

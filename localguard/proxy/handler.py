@@ -114,9 +114,12 @@ class Guard:
         exchange_id = self._ids.new()
         policy = self.policy
         try:
+            await self._scan_pool.built()  # without it nothing can be scanned, nor scrubbed for the log
             exchange = await self._locate(request, admitted, policy, exchange_id)
         except AdmissionRefused as refused:
             return _unlocated(request, admitted, policy, refusals.of_admission(refused), exchange_id)
+        except ScannerFailed as error:
+            return _unlocated(request, admitted, policy, refusals.of_scanner(error), exchange_id)
         except (KeychainUnavailable, KeysDamaged, TokensDamaged) as error:
             return _unlocated(request, admitted, policy, refusals.of_keys(error), exchange_id)
         except ConnectionError:

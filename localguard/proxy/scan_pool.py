@@ -10,13 +10,14 @@ hold windows of other requests.
 
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -24,7 +25,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Final
 
-from localguard.config.rule_files import read_rules
+from localguard.config.rule_files import check_rules, read_rules
 from localguard.detect.calls import CallEngine
 from localguard.detect.commands import CommandEngine
 from localguard.detect.documents import DocumentText
@@ -39,6 +40,8 @@ from localguard.detect.structured import StructuredEngine
 from localguard.errors import LocalguardError
 from localguard.policy.model import NamesModel
 from localguard.proxy.document_reader import DocumentReader
+
+log = logging.getLogger(__name__)
 
 INLINE_BYTES: Final = 32_768  # texts up to this together are prefiltered on the loop: a thread costs more than the pass
 INLINE_TEXTS: Final = 200
@@ -97,30 +100,54 @@ class ScanPool:
         self._workers = [_Worker(self._context, self._given) for _ in range(max(1, workers))]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         self._scanner: Scanner | None = None
+        self._building: asyncio.Task[None] | None = None
         self._starting: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prefilter")
         self._closed = False
 
     async def start(self, *, workers: bool = True) -> None:
-        """Reads the rules (`RuleInvalid`) and returns; workers load their engines in the background.
+        """Checks the rules of `rules_dirs` (`RuleInvalid`) and returns; the scanner and the workers come in the background.
 
-        Without `workers` those are only started by `start_workers`, and scans wait.
+        Without `workers` they are only started by `start_workers`, and scans wait.
         """
-        loop = asyncio.get_running_loop()
-        self._scanner = await loop.run_in_executor(self._threads, build_scanner, *self._given)
+        await asyncio.get_running_loop().run_in_executor(self._threads, check_rules, self._given[0])
         if workers:
             self.start_workers()
 
-    def start_workers(self) -> None:
-        """Start the workers. To be called from a thread that lives as long as they shall: they end with it."""
+    def start_workers(self, built: Callable[[Scanner], None] = lambda _: None) -> None:
+        """Build the scanner and start the workers. `built` is called with the scanner before anybody else gets it.
+
+        To be called from a thread that lives as long as the workers shall: they end with it.
+        """
         if sys.platform == "linux":
             with contextlib.suppress(OSError):  # then each worker tries for itself
                 forkserver.ensure_running()
+        self._building = asyncio.create_task(self._build(built))
         self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
+
+    async def _build(self, built: Callable[[Scanner], None]) -> None:
+        try:
+            scanner = await asyncio.get_running_loop().run_in_executor(self._threads, build_scanner, *self._given)
+        except Exception as error:
+            told = f": {error}" if isinstance(error, LocalguardError) else f" ({type(error).__name__})"
+            log.error("nothing can be sent, because the scanner could not be built%s", told)
+            raise
+        built(scanner)
+        self._scanner = scanner
+
+    async def built(self) -> Scanner:
+        """The daemon's own scanner as soon as there is one. Raises ScannerFailed if there will be none."""
+        if self._scanner is None:
+            if self._building is None or self._closed:
+                raise ScannerFailed("the scanner is not running")
+            await asyncio.wait([self._building])
+            if not self._building.cancelled() and self._building.exception() is not None:
+                raise ScannerFailed("the scanner could not be built; the log says why")
+        return self.scanner
 
     @property
     def scanner(self) -> Scanner:
-        """The daemon's own scanner, for candidates and rules; its engines stay unloaded. Raises ScannerFailed before `start`."""
+        """What `built` answered: for candidates and rules; its engines stay unloaded. Raises ScannerFailed before that."""
         if self._scanner is None:
             raise ScannerFailed("the scanner is not running")
         return self._scanner
@@ -140,8 +167,8 @@ class ScanPool:
         `ScanTimeout` if the detectors take longer than the deadline over all the texts together, `ScannerFailed` if
         the worker dies. After either the pool goes on with a new worker, and nothing is known about these texts.
         """
-        scanner = self._scanner
-        if scanner is None or self._closed:
+        scanner = await self.built()
+        if self._closed:
             raise ScannerFailed("the scanner is not running")
         if sum(map(len, texts)) <= INLINE_BYTES and len(texts) <= INLINE_TEXTS:
             return await self._findings([scanner.candidates(text) for text in texts], _Budget(self._deadline))
@@ -180,11 +207,12 @@ class ScanPool:
         """Kills the workers. Scans under way fail with `ScannerFailed`."""
         self._closed = True
         self._documents.close()
-        for task in self._starting:
+        tasks = [*self._starting, *([self._building] if self._building is not None else [])]
+        for task in tasks:
             task.cancel()
         for worker in self._workers:
             worker.kill()
-        await asyncio.gather(*self._starting, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -19,6 +19,7 @@ from localguard.config.rule_files import read_rules
 from localguard.detect.finding import Window
 from localguard.detect.rules import RuleInvalid
 from localguard.detect.samples import expand
+from localguard.detect.scanner import Scanner
 from localguard.proxy import scan_pool
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
 
@@ -54,6 +55,7 @@ async def test_each_text_gets_its_own_findings_in_order(pool: ScanPool) -> None:
 async def test_clean_texts_need_no_worker() -> None:
     pool = ScanPool()
     await pool.start()
+    await pool.built()
     begin = time.perf_counter()
     assert await pool.scan([b"hello", b"world"]) == [(), ()]
     assert time.perf_counter() - begin < 0.5  # the engines are still loading
@@ -68,6 +70,45 @@ async def test_scans_that_come_before_the_engines_are_loaded_wait_for_them() -> 
     assert not pool.ready
     assert (await pool.scan([planted()]))[0]
     assert pool.ready
+    await pool.close()
+
+
+async def test_scans_wait_until_the_scanner_is_built_and_nobody_gets_it_before_it_was_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build, order = scan_pool.build_scanner, list[str]()
+
+    def slow(*given: Any) -> Scanner:
+        time.sleep(0.3)
+        order.append("built")
+        return build(*given)
+
+    monkeypatch.setattr(scan_pool, "build_scanner", slow)
+    pool = ScanPool()
+    await pool.start(workers=False)
+    with pytest.raises(ScannerFailed):
+        await pool.scan([b"hello"])
+    pool.start_workers(lambda _: order.append("handed over"))
+    with pytest.raises(ScannerFailed):
+        _ = pool.scanner
+    assert await pool.scan([b"hello"]) == [()]
+    assert order == ["built", "handed over"]
+    await pool.close()
+
+
+async def test_without_a_scanner_every_scan_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> Scanner:
+        raise RuleInvalid("packaged.toml: cannot be read as TOML")
+
+    monkeypatch.setattr(scan_pool, "build_scanner", broken)
+    pool = ScanPool()
+    await pool.start()
+    for _ in range(2):
+        with pytest.raises(ScannerFailed):
+            await pool.scan([b"hello"])
+    assert "packaged.toml" in caplog.text
     await pool.close()
 
 
