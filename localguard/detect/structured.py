@@ -184,6 +184,8 @@ def _separated(block: str) -> Iterator[_Span]:
             value = line[start:end]
             if _cell_value(value, kind):
                 yield place + start, place + end, kind
+            elif _kind(value):
+                return  # the next table's head, which is read by itself: repeated heads would cost their square
 
 
 def _cell_value(value: str, kind: str) -> bool:
