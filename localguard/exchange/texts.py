@@ -26,6 +26,15 @@ _SENSITIVE_KEY = re.compile(
     r"phone|mobile|tel\b|fax|mail|user",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"[\w.$@/ -]{2,64}")
+_DRAWN = re.compile(r"[A-Za-z0-9_+/=.~-]{12}|(?:\d\D?){6}")
+_PROSE = word_set(
+    "content text input output arguments message prompt description instructions system thinking reasoning summary reason "
+    "query command cmd script code body data patch diff stdout stderr result error old_string new_string old_str new_str"
+)
+"""Members that hold a text of their own: their name explains nothing in it."""
+_MAX_DRAWN = 400
+_MAX_SPACES = 6
 _SECRET_NAME = re.compile(
     r"passw|pwd|secret|token|credential|authorization|(?:api|access|auth|subscription)[-_.]?key", re.IGNORECASE
 )
@@ -267,9 +276,15 @@ def _context(leaf: Leaf, named: dict[int, str], before: Leaf | None) -> bytes:
         key = name if name is not None and _NAME.fullmatch(name) else key
     elif key in _PRIVATE_MEMBERS and named.get(id(leaf.parent)) == _KEY_TYPE:
         key = "private_key"
-    if key is None or not _SENSITIVE_KEY.search(key):
+    if key is None or not (_SENSITIVE_KEY.search(key) or _may_need_key(key, leaf.text)):
         return b""
     return key.encode()
+
+
+def _may_need_key(key: str, text: str) -> bool:
+    """Whether a short text may be a value that only its key explains: an issuer's token, or the number of a person."""
+    short = len(text) <= _MAX_DRAWN and text.count(" ") <= _MAX_SPACES and "\n" not in text
+    return short and key not in _PROSE and _NAMED.fullmatch(key) is not None and _DRAWN.search(text) is not None
 
 
 def _holder_name(leaf: Leaf) -> str | None:

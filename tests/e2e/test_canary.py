@@ -26,11 +26,15 @@ TEMPLATES = tuple(
 )
 """One text a sample of every rule: all issuers, assignments in all syntaxes, keys, cards, persons."""
 ONE_LINE = tuple(template for template in TEMPLATES if "\n" not in template and "{pem" not in template)
-HEAD_PLACES = tuple(
-    f"{place} {number}"
-    for place in ("headers", "query", "query names", "path")
-    for number in range((len(ONE_LINE) + 24) // 25)
-)
+_STRIDE = 10
+"""Every place of a body gets one in ten of the templates, another tenth each: together all of them, several times."""
+_IN_HEAD = 25
+HEAD_PARTS = {
+    place: [ONE_LINE[index::4][start : start + _IN_HEAD] for start in range(0, len(ONE_LINE[index::4]), _IN_HEAD)]
+    for index, place in enumerate(("headers", "query", "query names", "path"))
+}
+"""Each kind of place in a head gets a quarter of the templates, 25 at once."""
+HEAD_PLACES = tuple(f"{place} {number}" for place, parts in HEAD_PARTS.items() for number in range(len(parts)))
 _PLAIN = {"model": "stub-1", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -80,23 +84,26 @@ def everything(own_guard: Guard, running_provider: Provider) -> dict[str, Sent]:
             sent[place] = Sent(tuple(values), recorded, reply.status_code, exchange, reply.content)
 
         for seed, (place, (path, body)) in enumerate(PLACES.items()):
-            texts, values = planted(TEMPLATES[seed % 2 :: 2], seed)
+            texts, values = planted(TEMPLATES[seed % _STRIDE :: _STRIDE], seed)
             content = json.dumps(body("\n\n".join(texts)), ensure_ascii=seed % 2 == 0)
             send(place, values, "POST", path, content=content.encode())
-        texts, values = planted(TEMPLATES, 800)
+        texts, values = planted(TEMPLATES[::2], 800)
         messages = [{"role": "user", "content": text} for text in texts]
         send("a message each", values, "POST", CHAT, json={"model": "stub-1", "messages": messages})
-        for number, part in enumerate(ONE_LINE[start : start + 25] for start in range(0, len(ONE_LINE), 25)):
+        for number, part in enumerate(HEAD_PARTS["headers"]):
             texts, values = planted(part, 900 + number)
             fields = [(f"x-note-{index}", text.strip().encode()) for index, text in enumerate(texts)]
             send(f"headers {number}", values, "POST", CHAT, json=_PLAIN, headers=fields)
-            texts, values = planted(part, 910 + number)
+        for number, part in enumerate(HEAD_PARTS["query"]):
+            texts, values = planted(part, 1000 + number)
             query = "&".join(f"a{index}={quote_plus(text)}" for index, text in enumerate(texts))
             send(f"query {number}", values, "POST", f"{CHAT}?{query}", json=_PLAIN)
-            texts, values = planted(part, 920 + number)
+        for number, part in enumerate(HEAD_PARTS["query names"]):
+            texts, values = planted(part, 1100 + number)
             query = "&".join(f"{quote(text, safe='')}=1" for text in texts)
             send(f"query names {number}", values, "GET", f"/openai/v1/models?{query}")
-            texts, values = planted(part, 930 + number)
+        for number, part in enumerate(HEAD_PARTS["path"]):
+            texts, values = planted(part, 1200 + number)
             segments = "/".join(quote(text.replace("\\", ""), safe="") for text in texts)
             send(f"path {number}", values, "GET", f"/openai/v1/files/{segments}")
     running_provider.reset()
@@ -125,7 +132,7 @@ def test_nothing_planted_leaves_in_any_spelling(place: str, everything: dict[str
 
 def _troubles(guard: Guard, provider: Provider) -> list[str]:
     """Things that go wrong while the guard holds values: what was planted in them."""
-    texts, values = planted(ONE_LINE, 950)
+    texts, values = planted(ONE_LINE[::_STRIDE], 950)
     text = "\n\n".join(texts)
     body = {"model": "stub-1", "messages": [{"role": "user", "content": text}]}
     whole = json.dumps(body).encode()
