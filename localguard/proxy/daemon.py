@@ -1,7 +1,8 @@
 """The daemon: binds the port, opens the log, loads policy, starts the scanner, serves until it is told to stop.
 
 Order matters: the port first (it is exclusive, and a second guard must not touch anything), then the log and its lock,
-then serving; the scanner is built and its engines load while requests wait for them.
+then the user's policy and rules, then serving. What the guard is made of is imported after that, then its scanner is built
+and its engines load; requests wait for each of them. So modules named here import nothing heavy.
 """
 
 import asyncio
@@ -17,28 +18,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
 
 from localguard import __version__
 from localguard.audit.store import Store
-from localguard.config.allow_list import AllowList, AllowWatch
 from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
-from localguard.config.policy_problems import PolicyInvalid
-from localguard.config.workspaces import Tokens
 from localguard.errors import LocalguardError
-from localguard.policy.model import Layer
-from localguard.proxy.admission import Admission
-from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.connection import Limits
+from localguard.proxy.admission import Admission, ControlCall
+from localguard.proxy.connection import Limits, head_of
 from localguard.proxy.control import Control
-from localguard.proxy.handler import Guard
-from localguard.proxy.live import Memories
-from localguard.proxy.recorder import Recorder
-from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
-from localguard.proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from localguard.proxy.assembly import Assembly
 
 log = logging.getLogger(__name__)
 
@@ -99,128 +96,88 @@ async def serve(
     stop = stop or asyncio.Event()
     started = time.time()
     async with contextlib.AsyncExitStack() as stack:
-        handle: list[Guard] = []
-        recorders: list[Recorder] = []
-        scrubber = (
-            Scrubber()
-        )  # what is recorded before it is armed (outcomes that a former run left open, the start) holds ids and digests
-        server = GuardServer(lambda request: handle[0].handle(request), port=port, limits=limits)
+        # What is recorded before it is armed (outcomes that a former run left open, the start) holds ids and digests.
+        scrubber = Scrubber()
+        assembled: asyncio.Future[Assembly] = asyncio.get_running_loop().create_future()
+        front = _Front(assembled)
+        server = GuardServer(front.handle, port=port, limits=limits)
         server.bind()
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
         stack.callback(store.close)
         keys = Keys(home, env=os.environ)
-        upstream = Upstream(own_ports=[server.port])
-        stack.push_async_callback(upstream.close)
         watcher = PolicyWatcher(
-            home, lambda layer: _change(handle[0], store, layer), lambda error: _broken(handle[0], error)
+            home,
+            lambda layer: assembled.result().change_policy(layer),
+            lambda error: assembled.result().keep_policy(error),
         )
         watcher.load()
-        pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names)
-        await pool.start(workers=False)
-        stack.push_async_callback(pool.close)
-        state = PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None)
+        _check_rules(home.rules_dir)
         control = Control(
             home,
             stop=stop.set,
-            status=lambda: _status(handle[0], recorders[0], server, started),
-            exchanges=lambda: recorders[0].recent,
+            status=lambda: assembled.result().status(server, started),
+            exchanges=lambda: assembled.result().recorder.recent,
         )
-        memories = Memories(
-            keys,
-            (control.token,),
-            lambda why: _key_replaced(store, why),
-            allowed=AllowWatch(AllowList(home)),
-            on_allowed=lambda count, error: _allowed(store, count, error),
-        )
-        recorder = Recorder(store, control)
-        recorders.append(recorder)
-        handle.append(
-            Guard(
-                recorder=recorder,
-                scan_pool=pool,
-                upstream=upstream,
-                callers=Callers(Tokens(home)),
-                keys=keys,
-                memories=memories,
-                admission=Admission(server.port),
-                control=control,
-                limits=limits,
-                policy=state,
-            )
-        )
-        store.append("control", metadata={"event": "start", "detail": {"version": __version__, "policy": state.digest}})
-        await watcher.start()
-        stack.push_async_callback(watcher.close)
+        front.open(Admission(server.port), control)
+        detail = {"version": __version__, "policy": watcher.layer.digest}
+        store.append("control", metadata={"event": "start", "detail": detail})
+        parts = await stack.enter_async_context(contextlib.AsyncExitStack())  # closed after the server
         await server.start()
-        # The imports and rules take seconds of a core: not before the port answers. Requests wait for the scanner.
-        pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         stack.push_async_callback(server.close)
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 asyncio.get_running_loop().add_signal_handler(name, stop.set)
         log.info("serving on port %d", server.port)
+        stack.callback(assembled.cancel)  # where it could not be made: requests do not wait any longer
+        made = await (await asyncio.to_thread(_assembly)).of(
+            parts, home, store=store, keys=keys, watcher=watcher, control=control, server=server, scrubber=scrubber
+        )
+        assembled.set_result(made)
+        await watcher.start()
+        parts.push_async_callback(watcher.close)
+        spare_the_collector()
         if ready is not None:
             ready(server.port)
         await stop.wait()
         store.append("control", metadata={"event": "stop"})
 
 
-def _key_replaced(store: Store, why: str) -> None:
-    """The root key was lost and made anew: placeholders of earlier turns are strangers now."""
-    store.append("control", metadata={"event": "key", "reason": why})
-    log.warning("%s", why)
+class _Front:
+    """Answers `/-/healthz` from the first moment, and holds everything else until the guard is put together."""
+
+    def __init__(self, assembled: "asyncio.Future[Assembly]") -> None:
+        self._assembled = assembled
+        self._doors: tuple[Admission, Control] | None = None
+
+    def open(self, admission: Admission, control: Control) -> None:
+        """Who may ask, and who answers. To be called before the first request."""
+        self._doors = admission, control
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Raises AdmissionRefused for one that is not let in."""
+        if not self._assembled.done():
+            assert self._doors is not None
+            admission, control = self._doors
+            admitted = admission.admit(head_of(request))
+            if isinstance(admitted, ControlCall) and admitted.path == "/healthz":
+                return await control.answer(request, admitted)
+            await asyncio.wait([self._assembled])
+        return await self._assembled.result().guard.handle(request)
 
 
-def _allowed(store: Store, count: int, error: str | None) -> None:
-    """What the allow list lets through is another set of values now."""
-    store.append("control", metadata={"event": "allow-list", "reason": error, "detail": {"values": count}})
-    if error is not None:
-        log.warning("%s", error)
+def _assembly() -> "type[Assembly]":
+    """What the guard is put together by. Takes half a second of a core the first time."""
+    from localguard.proxy.assembly import Assembly
+
+    return Assembly
 
 
-def _change(guard: Guard, store: Store, layer: Layer) -> None:
-    """A new policy file is in force; requests under way keep the one they began with."""
-    guard.policy = PolicyState.of(layer)
-    store.append("control", metadata={"event": "policy-change", "detail": {"policy": layer.digest}})
-    log.info("policy changed")
+def _check_rules(directory: Path) -> None:
+    """Raise RuleInvalid if a rule file of the user's is broken. Most have none, and reading rules takes imports."""
+    if any(directory.glob("*.toml")):
+        from localguard.config.rule_files import check_rules
 
-
-def _broken(guard: Guard, error: PolicyInvalid) -> None:
-    """The newest policy file is broken; the last good one stays in force."""
-    current = guard.policy
-    guard.policy = PolicyState(current.layers, current.endpoints, current.workspaces, current.digest, str(error))
-    log.warning("policy file not loaded: %s", error)
-
-
-def _status(guard: Guard, recorder: Recorder, server: GuardServer, started: float) -> dict[str, object]:
-    counters, policy = recorder.counters, guard.policy
-    return {
-        "version": __version__,
-        "pid": os.getpid(),
-        "port": server.port,
-        "uptime_seconds": int(time.time() - started),
-        "running": server.running,
-        "policy": {"digest": policy.digest, "error": policy.error},
-        "log": {"writable": recorder.log_writable},
-        "endpoints": [
-            {
-                "name": endpoint.name,
-                "kind": endpoint.kind,
-                "class": str(endpoint.endpoint_class),
-                "base_url": endpoint.base_url,
-                "credential": endpoint.credential,
-            }
-            for endpoint in policy.endpoints.values()
-        ],
-        "counters": {
-            "exchanges": counters.exchanges,
-            "refused": counters.refused,
-            "failed": counters.failed,
-            "replaced": counters.replaced,
-            "restored": counters.restored,
-            "withheld": counters.withheld,
-        },
-    }
+        check_rules([directory])
 
 
 def forbid_core_dumps() -> None:

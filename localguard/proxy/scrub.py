@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from localguard.detect.scanner import Scanner
-from localguard.redact.vault import Vault
+if TYPE_CHECKING:  # the daemon has a scrubber before it imports these
+    from localguard.detect.scanner import Scanner
+    from localguard.redact.vault import Vault
 
 _REMEMBERED = 4096
 _MAX_REMEMBERED = 256
@@ -25,7 +27,7 @@ _EXCHANGE_BYTES = re.compile(_EXCHANGE.pattern.encode())
 class _Swept:
     """Texts, as JSON spells them, in which these vaults at this generation (of all together) know no value."""
 
-    vaults: Sequence[Vault]
+    vaults: "Sequence[Vault]"
     generation: int
     texts: set[bytes] = field(default_factory=set)
 
@@ -41,7 +43,7 @@ class Scrubber:
         self._swept = _Swept((), 0)
         self._find = lru_cache(maxsize=_REMEMBERED)(self._without_findings)
 
-    def arm(self, scanner: Scanner, vaults: Callable[[], Sequence[Vault]]) -> None:
+    def arm(self, scanner: "Scanner", vaults: "Callable[[], Sequence[Vault]]") -> None:
         """Scrub from now on. `vaults` gives those of the workspaces at work: the same sequence while they are the same."""
         self._vaults = vaults
         self._scanner = scanner
@@ -113,7 +115,7 @@ class Scrubber:
         return b"".join([*parts, raw[position:]]).decode("utf-8", "surrogatepass") if parts else text
 
 
-def _without_known(text: str, vault: Vault) -> str:
+def _without_known(text: str, vault: "Vault") -> str:
     raw = text.encode("utf-8", "surrogatepass")
     spans = vault.sweep(raw)
     if not spans:

@@ -26,7 +26,6 @@ from localguard.proxy.connection import (
     refusal,
 )
 from localguard.proxy.headers import HeaderNotText
-from localguard.proxy.refusals import status_for
 
 log = logging.getLogger(__name__)
 
@@ -148,6 +147,10 @@ class GuardServer:
         if request.writer.output_size > 0:
             cut(request)
             raise ConnectionError("part of a reply has been sent already")
+        from localguard.proxy.refusals import (
+            status_for,
+        )  # it knows all parts of the guard, which are not there at first
+
         agent, _ = agent_of(request.headers.get("User-Agent"), None)
         answer.set_status(status_for(agent, answer.status))
         return answer

@@ -1,0 +1,145 @@
+"""The guard put together: scanner, upstream, memories and log, behind a port that is open already.
+
+Importing this takes half a second of a core, which is why the daemon does it while it serves.
+"""
+
+import logging
+import os
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from localguard import __version__
+from localguard.audit.store import Store
+from localguard.config.allow_list import AllowList, AllowWatch
+from localguard.config.home import Home
+from localguard.config.keys import Keys
+from localguard.config.policy_files import PolicyWatcher
+from localguard.config.policy_problems import PolicyInvalid
+from localguard.config.workspaces import Tokens
+from localguard.policy.model import Layer
+from localguard.proxy.admission import Admission
+from localguard.proxy.callers import Callers, PolicyState
+from localguard.proxy.control import Control
+from localguard.proxy.handler import Guard
+from localguard.proxy.live import Memories
+from localguard.proxy.recorder import Recorder
+from localguard.proxy.scan_pool import ScanPool
+from localguard.proxy.scrub import Scrubber
+from localguard.proxy.server import GuardServer
+from localguard.proxy.upstream import Upstream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The guard of one daemon and what else it needs to know of."""
+
+    guard: Guard
+    recorder: Recorder
+    store: Store
+
+    @classmethod
+    async def of(
+        cls,
+        stack: AsyncExitStack,
+        home: Home,
+        *,
+        store: Store,
+        keys: Keys,
+        watcher: PolicyWatcher,
+        control: Control,
+        server: GuardServer,
+        scrubber: Scrubber,
+    ) -> Self:
+        """Put it together for the policy of `watcher`; `stack` closes it. The scanner comes in the background.
+
+        The scrubber is armed as soon as there is a scanner, and no request is answered before.
+        """
+        upstream = Upstream(own_ports=[server.port])
+        stack.push_async_callback(upstream.close)
+        pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names)
+        stack.push_async_callback(pool.close)
+        memories = Memories(
+            keys,
+            (control.token,),
+            lambda why: _key_replaced(store, why),
+            allowed=AllowWatch(AllowList(home)),
+            on_allowed=lambda count, error: _allowed(store, count, error),
+        )
+        await pool.start(workers=False)
+        pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
+        recorder = Recorder(store, control)
+        guard = Guard(
+            recorder=recorder,
+            scan_pool=pool,
+            upstream=upstream,
+            callers=Callers(Tokens(home)),
+            keys=keys,
+            memories=memories,
+            admission=Admission(server.port),
+            control=control,
+            limits=server.limits,
+            policy=PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None),
+        )
+        return cls(guard, recorder, store)
+
+    def change_policy(self, layer: Layer) -> None:
+        """A new policy file is in force; requests under way keep the one they began with."""
+        self.guard.policy = PolicyState.of(layer)
+        self.store.append("control", metadata={"event": "policy-change", "detail": {"policy": layer.digest}})
+        log.info("policy changed")
+
+    def keep_policy(self, error: PolicyInvalid) -> None:
+        """The newest policy file is broken; the last good one stays in force."""
+        current = self.guard.policy
+        self.guard.policy = PolicyState(
+            current.layers, current.endpoints, current.workspaces, current.digest, str(error)
+        )
+        log.warning("policy file not loaded: %s", error)
+
+    def status(self, server: GuardServer, started: float) -> dict[str, object]:
+        """What `localguard status` shows; `started` is in seconds since 1970."""
+        counters, policy = self.recorder.counters, self.guard.policy
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "port": server.port,
+            "uptime_seconds": int(time.time() - started),
+            "running": server.running,
+            "policy": {"digest": policy.digest, "error": policy.error},
+            "log": {"writable": self.recorder.log_writable},
+            "endpoints": [
+                {
+                    "name": endpoint.name,
+                    "kind": endpoint.kind,
+                    "class": str(endpoint.endpoint_class),
+                    "base_url": endpoint.base_url,
+                    "credential": endpoint.credential,
+                }
+                for endpoint in policy.endpoints.values()
+            ],
+            "counters": {
+                "exchanges": counters.exchanges,
+                "refused": counters.refused,
+                "failed": counters.failed,
+                "replaced": counters.replaced,
+                "restored": counters.restored,
+                "withheld": counters.withheld,
+            },
+        }
+
+
+def _key_replaced(store: Store, why: str) -> None:
+    """The root key was lost and made anew: placeholders of earlier turns are strangers now."""
+    store.append("control", metadata={"event": "key", "reason": why})
+    log.warning("%s", why)
+
+
+def _allowed(store: Store, count: int, error: str | None) -> None:
+    """What the allow list lets through is another set of values now."""
+    store.append("control", metadata={"event": "allow-list", "reason": error, "detail": {"values": count}})
+    if error is not None:
+        log.warning("%s", error)
