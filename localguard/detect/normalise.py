@@ -54,6 +54,21 @@ _GATES: Final[dict[str, bytes]] = {
     "encoded/quoted-printable": rb"(?:=[2-7][0-9A-F]){4}|=(?:5F|2D)[A-Za-z0-9]{8}|(?m:[A-Za-z0-9_-]{16}=\r?$)",
 }
 _REACH: Final = {"encoded/quoted-printable": 256, "encoded/joined": 256}
+_OPENED_BY: Final = {
+    "hidden": "encoded/hidden",
+    "wide": "encoded/look-alike",
+    "alike": "encoded/look-alike",
+    "percent": "encoded/percent",
+    "u": "encoded/escape",
+    "x": "encoded/escape",
+    "decimal": "encoded/escape",
+    "hex": "encoded/escape",
+    "octal": "encoded/escape",
+    "quoted": "encoded/quoted-printable",
+    "soft": "encoded/quoted-printable",
+    "joint": "encoded/joined",
+}
+"""Kind of disguise to the gate without which it is taken as it stands: `=7C` is no escape in most texts."""
 _RUNS: Final = (
     ("encoded/base64", BASE64_GATE, base64_runs),
     ("encoded/hex", HEX_GATE, hex_runs),
@@ -65,7 +80,8 @@ _UNIT: Final = re.compile(
     rb"%(?P<percent>[2-7][0-9A-Fa-f])|\\u00(?P<u>[2-7][0-9A-Fa-f])|\\x(?P<x>[2-7][0-9A-Fa-f])|"
     rb"&#(?P<decimal>[0-9]{2,3});|&#[xX](?P<hex>[2-7][0-9A-Fa-f]);|\\(?P<octal>[01][0-7]{2})|"
     rb"=(?P<quoted>[2-7][0-9A-F])|(?P<soft>(?<=[A-Za-z0-9_-])=\r?\n(?=[A-Za-z0-9_-]))|"
-    rb"(?P<joint>(?<=[^\s\"'`])(?:[\"'`][ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|\\\r?\n)(?=[^\s\"'`]))"
+    rb"(?P<joint>(?<=[^\s\"'`])(?:[\"'`][ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|\\\r?\n)(?=[^\s\"'`])"
+    rb"(?![^\"'`\n]{0,80}[\"'`][ \t]*[:=]))"
 )
 
 
@@ -100,7 +116,7 @@ class NormaliseEngine:
 
     def _examine(self, text: bytes, gates: Sequence[str], offset: int, depth: int) -> Iterator[Finding]:
         if any(name in gates for name in _GATES):
-            decoded = _characters(text)
+            decoded = _characters(text, gates)
             for finding in self._look(decoded.text, depth):
                 start, end = decoded.starts[finding.start], decoded.ends[finding.end - 1]
                 if end - start != finding.end - finding.start:  # else it stood there in clear, and was found
@@ -125,12 +141,14 @@ class NormaliseEngine:
             yield from self._examine(text, gates, 0, depth - 1)
 
 
-def _characters(text: bytes) -> Decoded:
-    """`text` without hidden characters, look-alikes and escapes replaced by what they stand for."""
+def _characters(text: bytes, gates: Sequence[str]) -> Decoded:
+    """`text` without hidden characters, look-alikes and escapes replaced by what they stand for, as far as `gates` are open."""
     out, position = bytearray(), 0
     starts: list[int] = []
     ends: list[int] = []
     for found in _UNIT.finditer(text):
+        if _OPENED_BY[found.lastgroup or ""] not in gates:
+            continue
         start, end = found.span()
         out += text[position:start]
         starts.extend(range(position, start))

@@ -106,6 +106,12 @@ def test_passwords_in_an_encoded_settings_file_are_found_by_their_keys(scanner: 
     assert finding.end - finding.start < 24
 
 
+def test_what_another_gate_opened_is_not_decoded_as_something_else(scanner: Scanner) -> None:
+    token = expand("glpat-{alnum:20}", random.Random(3)).text
+    text = b'a = "x' + token + b'=41424344" # caf\xcc\x81e'
+    assert all(b"encoded" not in finding.rule.encode() for finding in scanner.scan(text))
+
+
 def test_hashes_keys_and_images_are_not_taken_for_encoded_text(scanner: Scanner) -> None:
     rng = random.Random(10)
     lines = [hashlib.sha256(rng.randbytes(9)).hexdigest().encode() for _ in range(2000)]
