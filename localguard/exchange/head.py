@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote, unquote_plus
 
 import orjson
 
+from localguard.exchange.member_names import name_context
 from localguard.exchange.refused import RequestRefused
-from localguard.exchange.texts import name_context
 
 _CREDENTIAL_PARAMETER = "key"
 """The query parameter that carries a credential (Google's APIs): it passes verbatim to its own origin."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
 from localguard.exchange.memory import WorkspaceMemory
-from localguard.exchange.texts import Scan, locate_all, scans_of
+from localguard.exchange.scans import Scan, locate_all, scans_of
 
 _SHORT = 64
 """Characters of texts that are remembered as clean by themselves; longer ones by digest."""
