@@ -10,27 +10,18 @@ This does not protect against what a local program or a file does later: a test 
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-from localguard.redact import loopback, script
+from localguard.redact import interpreters, loopback, program_options
 from localguard.redact.address import is_this_machine
+from localguard.redact.program_options import AWAY, changes_programs, starts
 from localguard.redact.programs import (
     BIN_DIRECTORIES,
-    BUILD_OPTIONS,
     BUILDS,
     FETCHING,
-    GIT_LOCAL,
-    GIT_SETTINGS,
-    HARMLESS_RUNNER,
     INDEXING,
     LOCAL,
     NETWORK,
-    PYTHON_MODULES,
     RUN_WORD,
-    RUNNER_VARIABLES,
-    SCRIPT_LEAVES,
-    SEARCH_VARIABLES,
-    STANDARD_DIRECTORIES,
     STARTING_OPTIONS,
     WRAPPERS,
     names,
@@ -46,26 +37,10 @@ _PYTHON = re.compile(r"(?:python|pypy)(?:[0-9](?:\.[0-9]+)?)?(?:\.exe)?")
 _PRIVATE_FILE = re.compile(
     r"(?:.*/)?(?:activate|\.env(?:\.[\w.-]+)?|[\w.-]+\.env|\.envrc|\.(?:bash|zsh)rc|\.(?:bash_)?profile|env)"
 )
-_SED_RUNS = re.compile(
-    r"(?:^|[;{}\n])\s*(?:[0-9$]+|/(?:\\.|[^/\n])*/)?(?:,(?:[0-9$]+|/(?:\\.|[^/\n])*/))?\s*!?\s*e(?:\s|$)"
-)
-_SED_FLAG = re.compile(
-    r"s(?P<mark>[^\w\s\\])(?:\\.|(?!(?P=mark)).)*(?P=mark)(?:\\.|(?!(?P=mark)).)*(?P=mark)[a-zA-Z0-9]*e", re.DOTALL
-)
 _DEVICE = re.compile(r"/dev/(?!null|stdin|stdout|stderr|tty|zero|random|urandom|full|fd/|shm|disk|sd|nvme|loop)")
 _ASSIGNING = names("read mapfile readarray getopts let wait unset")
 """Builtins of the shell that set the variables that they are told."""
-_AWAY = "it has an address that is not this machine's"
 _DURATION = re.compile(r"[0-9.]+[smhd]?")
-
-
-_URL = re.compile(r"(?=[a-z][a-z0-9+.-]{1,30}://)", re.IGNORECASE)
-_MAKE_READS = re.compile(r"(?:-\w*f|--(?:file|makefile)=?) ?(?:-|/dev/\S*).*|--ev(?:al?)?[= ].*|-E.*", re.DOTALL)
-_REMOTE_ARCHIVE = re.compile(r"(?!-)[^/:]+:|--file=[^/:]+:|-\w*f[^/:]+:")
-_SQLITE_COMMANDS = names("""
-    tables schema headers header mode dump indexes indices databases width timeout bail echo nullvalue separator stats print
-    quit exit explain fullschema changes timer show help
-""")
 
 
 def reaches_beyond(text: str, *, nesting: int = 0) -> str | None:
@@ -94,16 +69,9 @@ def words_reach_beyond(words: Sequence[str]) -> str | None:
     return _judge_words([Word(word, quoted=True) for word in words], None, 0)
 
 
-def _changes_programs(name: str, value: str) -> bool:
-    name = name.removesuffix("+").partition("[")[0]
-    if SEARCH_VARIABLES.fullmatch(name):
-        return not (name == "PATH" and STANDARD_DIRECTORIES.fullmatch(value))
-    return RUNNER_VARIABLES.fullmatch(name) is not None and HARMLESS_RUNNER.fullmatch(value) is None
-
-
 def _judge(command: Command, nesting: int) -> str | None:
     for name, value in command.assignments:
-        if _changes_programs(name, value.text):
+        if changes_programs(name, value.text):
             return f"it sets {name}, which changes what other programs do"
     for redirect in command.redirects:
         target = redirect.target.text
@@ -118,7 +86,7 @@ def _judge(command: Command, nesting: int) -> str | None:
         return None
     if command.words[0].text in ("export", "declare", "typeset", "readonly", "local"):
         for word in command.words[1:]:
-            if _changes_programs(*word.text.partition("=")[::2]):
+            if changes_programs(*word.text.partition("=")[::2]):
                 return "it sets a variable that changes what other programs do"
     return _judge_words(command.words, command.stdin, nesting)
 
@@ -136,7 +104,7 @@ def _judge_words(words: Sequence[Word], stdin: str | None, nesting: int) -> str 
     if name in _SPECIAL:
         return _SPECIAL[name](arguments, stdin, nesting)
     if _PYTHON.fullmatch(name):
-        return _python(arguments, stdin, nesting)
+        return interpreters.python(arguments, stdin, nesting)
     if name in LOCAL:
         return _local(name, arguments)
     if name in _SHELLS:
@@ -144,51 +112,32 @@ def _judge_words(words: Sequence[Word], stdin: str | None, nesting: int) -> str 
     if name in WRAPPERS:
         return _wrapper(name, arguments, stdin, nesting)
     if name in BUILDS:
-        return _build(name, arguments)
+        return program_options.build(name, arguments)
     if name in NETWORK:
         reason = loopback.reaches_beyond(name, arguments, stdin)
         return None if reason is None else f"{name}: {reason}"
     return "it runs a program that is not known to stay on this machine"
 
 
-def _starts(words: Sequence[Word], options: Sequence[str]) -> bool:
-    """Whether a word is one of `options`, with its value or without, or shortened as GNU programs let long ones be."""
-    for word in words:
-        option = word.text.partition("=")[0]
-        shortened = len(option) > 3 and option.startswith("--")
-        if word.text.startswith(tuple(options)) or (shortened and any(one.startswith(option) for one in options)):
-            return True
-    return False
-
-
 def _local(name: str, words: Sequence[Word]) -> str | None:
     """Judge a program that keeps to this machine, some options aside."""
-    if _starts(words, STARTING_OPTIONS.get(name, ())):
+    if starts(words, STARTING_OPTIONS.get(name, ())):
         return "it has an option that makes it start other programs or reach out"
     if name in INDEXING and any(INDEX_RUNS.search(word.text.partition("=")[0]) for word in words):
         return "it hides a command in the index of an array"
-    if name in _ASSIGNING and any(_changes_programs(word.text, COMPUTED) for word in words):
+    if name in _ASSIGNING and any(changes_programs(word.text, COMPUTED) for word in words):
         return "it sets a variable that changes what other programs do"
     if name == "printf" and words and words[0].text.startswith("-v"):
         variable = words[0].text[2:] or "".join(word.text for word in words[1:2])
-        if _changes_programs(variable, COMPUTED):
+        if changes_programs(variable, COMPUTED):
             return "it sets a variable that changes what other programs do"
     if name in ("let", "test", "[") and any(INDEX_RUNS.search(word.text) for word in words):
         return "it hides a command in the index of an array"
     if name in FETCHING and any("://" in word.text and not is_this_machine(word.text) for word in words):
-        return _AWAY
+        return AWAY
     if name == "coverage":
-        return _coverage(words)
+        return interpreters.coverage(words)
     return None
-
-
-def _coverage(words: Sequence[Word]) -> str | None:
-    if not words or words[0].text != "run":
-        return None
-    plain = [word.text for word in words[1:]]
-    if "-m" in plain[:-1] and plain[plain.index("-m") + 1] in PYTHON_MODULES:
-        return None
-    return "Python runs a script that is not seen here"
 
 
 def _shell(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
@@ -259,7 +208,7 @@ def _wrapper(name: str, words: Sequence[Word], stdin: str | None, nesting: int) 
             return f"{name} has an option that is not known to keep it on this machine"
         index += 2 if text in WRAPPERS[name] else 1
     while name in ("env", "sudo") and index < len(words) and re.match(r"[A-Za-z_]\w*=", words[index].text):
-        if _changes_programs(*words[index].text.partition("=")[::2]):
+        if changes_programs(*words[index].text.partition("=")[::2]):
             return "it sets a variable that changes what other programs do"
         index += 1
     if name == "timeout" and index < len(words):
@@ -271,135 +220,6 @@ def _wrapper(name: str, words: Sequence[Word], stdin: str | None, nesting: int) 
     if name == "npx" and (words[index].text not in LOCAL or "@" in words[index].text):
         return "npx may fetch the program that it runs"
     return _judge_words(words[index:], stdin, nesting + 1)
-
-
-def _build(name: str, words: Sequence[Word]) -> str | None:
-    taking = ("-C", "-f") if name == "make" else ()
-    plain = [
-        word
-        for before, word in pairwise([Word(""), *words])
-        if not word.text.startswith(("-", "+")) and before.text not in taking
-    ]
-    allowed = BUILDS[name]
-    if name == "make" and any("=" in word.text and "(" in word.text for word in words):
-        return "make is given a function"
-    if name == "make" and any(_changes_programs(*word.text.partition("=")[::2]) for word in words):
-        return "make is given another program"
-    if name == "make" and any(
-        _MAKE_READS.fullmatch(f"{one.text} {two.text}") for one, two in pairwise([*words, Word("")])
-    ):
-        return "make reads rules that are not in a file"
-    if _starts(words, BUILD_OPTIONS.get(name, ())):
-        return f"{name} has an option that makes it start other programs or reach out"
-    if any(_URL.search(word.text) and not is_this_machine(_URL.split(word.text, maxsplit=1)[1]) for word in words):
-        return _AWAY
-    if not plain:
-        return (
-            None
-            if name in ("make", "just", "tox", "nox", "pytest", "cargo", "go", "openssl")
-            else f"{name} may fetch or publish"
-        )
-    if plain[0].text not in allowed:
-        return f"{name} does something that is not known to stay on this machine"
-    if plain[0].text in ("run", "run-script") and (
-        len(plain) < 2 or plain[1].computed or SCRIPT_LEAVES.search(plain[1].text)
-    ):
-        return f"{name} runs a script that is not known to stay on this machine"
-    if name in ("make", "just") and any(word.text not in allowed and "=" not in word.text for word in plain):
-        return f"{name} builds a target that is not known to stay on this machine"
-    return None
-
-
-def _python(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    index = 0
-    while index < len(words) and words[index].text.startswith("-") and words[index].text != "-":
-        text = words[index].text
-        index += 1
-        if text in ("-X", "-W"):
-            index += 1
-        elif text == "-m" or re.fullmatch(r"-[BEIOPSbdqsuv]+m", text):
-            if index < len(words) and words[index].text == "coverage":
-                return _coverage(words[index + 1 :])
-            if index < len(words) and words[index].text in PYTHON_MODULES:
-                return None
-            return "Python runs a module that is not known to stay on this machine"
-        elif text == "-c" or re.fullmatch(r"-[BEIOPSbdqsuv]+c", text):
-            if index >= len(words) or words[index].computed:
-                return "Python runs code that is computed"
-            return script.python_reaches_beyond(words[index].text)
-        elif text in ("--version", "-V"):
-            return None
-        elif re.fullmatch(r"-[BEIOPSbdqsuvi]+", text) is None:
-            return "Python has an option that is not known"
-    if index < len(words) and words[index].text != "-":
-        script_name = words[index].text.rpartition("/")[2]
-        if script_name == "manage.py" and index + 1 < len(words) and words[index + 1].text in ("test", "check"):
-            return None
-        return "Python runs a script that is not seen here"
-    if stdin is None:
-        return "Python runs what it reads from elsewhere"
-    return script.python_reaches_beyond(stdin)
-
-
-def _node(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    for index, word in enumerate(words):
-        if word.text in ("--version", "-v", "--test", "--check"):
-            return None
-        if word.text in ("-e", "--eval", "-p", "--print", "-pe"):
-            if index + 1 >= len(words) or words[index + 1].computed:
-                return "Node runs code that is computed"
-            return script.javascript_reaches_beyond(words[index + 1].text)
-        if word.text.startswith("-") and word.text not in ("-", "--input-type=module", "--no-warnings"):
-            return "Node has an option that is not known"
-        if word.text != "-" and not word.text.startswith("-"):
-            return "Node runs a script that is not seen here"
-    return "Node runs what it reads from elsewhere" if stdin is None else script.javascript_reaches_beyond(stdin)
-
-
-def _with_code_option(language: str, options: str) -> Callable[[Sequence[Word], str | None, int], str | None]:
-    """Return the judgement of an interpreter whose code follows an option cluster that ends in one of `options`."""
-    cluster = re.compile(rf"-[A-Za-df-z0-9.]*[{options}]")
-
-    def judge(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-        codes = [words[at + 1] for at, word in enumerate(words[:-1]) if cluster.fullmatch(word.text)]
-        if any(
-            re.match(r"-[A-Za-z0-9]*[MIr]", word.text)
-            for word in words
-            if word.text.startswith("-") and language != "PHP"
-        ):
-            return f"{language} loads a module that is not known to stay on this machine"
-        if not codes:
-            if stdin is not None and not any(not word.text.startswith("-") for word in words):
-                return script.other_reaches_beyond(stdin, language)
-            return f"{language} runs a script that is not seen here"
-        for code in codes:
-            reason = f"{language} runs code that is computed" if code.computed else None
-            reason = reason or script.other_reaches_beyond(code.text, language)
-            if reason is not None:
-                return reason
-        return None
-
-    return judge
-
-
-def _awk(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    index = 0
-    while index < len(words) and words[index].text.startswith("-"):
-        if words[index].text not in ("-F", "-v") and not words[index].text.startswith(("-F", "-v")):
-            return "awk has an option that is not known"
-        index += 2 if words[index].text in ("-F", "-v") else 1
-    if index >= len(words):
-        return None
-    return script.other_reaches_beyond(words[index].text.replace("||", " "), "AWK")
-
-
-def _sed(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    for word in words:
-        if re.match(r"-[a-zA-Z]*f|--file", word.text) and not word.text.startswith("-i"):
-            return "sed runs a script that is not seen here"
-        if _SED_RUNS.search(word.text) or _SED_FLAG.search(word.text):
-            return "sed starts other programs"
-    return None
 
 
 def _find(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
@@ -418,106 +238,32 @@ def _find(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
     return None
 
 
-def _without(*options: str) -> Callable[[Sequence[Word], str | None, int], str | None]:
-    """Return the judgement of a program that stays here unless one of `options` begins an argument."""
-
-    def judge(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-        if _starts(words, options):
-            return "it has an option that makes it start other programs or reach out"
-        return None
-
-    return judge
-
-
-def _sqlite(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    for text in [word.text for word in words] + ([stdin] if stdin else []):
-        if re.search(r"load_extension|edit\s*\(|\|", text.replace("||", " ")):
-            return "sqlite3 starts other programs"
-        if any(found not in _SQLITE_COMMANDS for found in re.findall(r"^\s*\.([a-z]+)", text, re.MULTILINE)):
-            return "sqlite3 is given a command that is not known to stay on this machine"
-    return None
-
-
-def _tar(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    if any(_REMOTE_ARCHIVE.match(word.text) for word in words):
-        return "tar writes to or reads from another machine"
-    return _without(
-        "--checkpoint-action",
-        "--to-command",
-        "--use-compress-program",
-        "-I",
-        "--rsh-command",
-        "--rmt-command",
-        "-F",
-        "--info-script",
-        "--new-volume-script",
-    )(words, stdin, nesting)
-
-
-def _dc(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    texts = [word.text for word in words] + ([stdin] if stdin else [])
-    return "dc starts other programs" if any("!" in text for text in texts) else None
-
-
-def _git(words: Sequence[Word], stdin: str | None, nesting: int) -> str | None:
-    index = 0
-    while index < len(words) and words[index].text.startswith("-"):
-        text = words[index].text
-        index += 1
-        if text == "-C":
-            index += 1
-        elif text == "-c":
-            if index >= len(words) or not GIT_SETTINGS.match(words[index].text):
-                return "git has a setting that may start other programs"
-            index += 1
-        elif text not in ("--no-pager", "--version", "--help", "--no-optional-locks"):
-            return "git has an option that is not known to keep it on this machine"
-    if index >= len(words):
-        return None
-    verb, rest = words[index].text, [word.text for word in words[index + 1 :]]
-    if verb == "remote" and (not rest or rest in (["-v"], ["--verbose"])):
-        return None
-    if verb not in GIT_LOCAL:
-        return "git reaches out, or does something that is not known to stay on this machine"
-    if verb == "config":
-        settings = [text for text in rest if not text.startswith("-")]
-        reads = any(text in ("--get", "--get-all", "--list", "-l", "--unset") for text in rest)
-        reads = reads or settings[:1] in (["get"], ["list"])
-        if not reads and len(settings) > 1 and not GIT_SETTINGS.match(settings[0]):
-            return "git has a setting that may start other programs or change an address"
-    if verb in ("rebase", "archive", "grep") and _starts(
-        words[index + 1 :], ("-x", "--exec", "--remote", "--upload-pack", "-O", "--open-files-in-pager")
-    ):
-        return "git starts other programs or reaches out"
-    return None
-
-
 _SPECIAL: dict[str, Callable[[Sequence[Word], str | None, int], str | None]] = {
     "eval": _eval,
     "source": _source,
     ".": _source,
     "trap": _trap,
     "alias": _alias,
-    "node": _node,
-    "nodejs": _node,
-    "perl": _with_code_option("Perl", "eE"),
-    "ruby": _with_code_option("Ruby", "e"),
-    "php": _with_code_option("PHP", "r"),
-    "awk": _awk,
-    "gawk": _awk,
-    "mawk": _awk,
-    "sed": _sed,
-    "gsed": _sed,
+    "node": interpreters.node,
+    "nodejs": interpreters.node,
+    "perl": interpreters.with_code_option("Perl", "eE"),
+    "ruby": interpreters.with_code_option("Ruby", "e"),
+    "php": interpreters.with_code_option("PHP", "r"),
+    "awk": interpreters.awk,
+    "gawk": interpreters.awk,
+    "mawk": interpreters.awk,
+    "sed": interpreters.sed,
+    "gsed": interpreters.sed,
     "find": _find,
     "fd": _find,
     "fdfind": _find,
-    "git": _git,
-    "sqlite3": _sqlite,
-    "rg": _without("--pre", "--hostname-bin", "--search-zip"),
-    "sort": _without("--compress-program", "--files0-from"),
-    "tar": _tar,
-    "dc": _dc,
-    "gpg": _without(
+    "git": program_options.git,
+    "sqlite3": interpreters.sqlite,
+    "rg": program_options.without("--pre", "--hostname-bin", "--search-zip"),
+    "sort": program_options.without("--compress-program", "--files0-from"),
+    "tar": program_options.tar,
+    "dc": interpreters.dc,
+    "gpg": program_options.without(
         "--send-keys",
         "--recv-keys",
         "--receive-keys",
@@ -531,5 +277,5 @@ _SPECIAL: dict[str, Callable[[Sequence[Word], str | None, int], str | None]] = {
         "--agent-program",
         "--dirmngr-program",
     ),
-    "yq": _without("--from-url"),
+    "yq": program_options.without("--from-url"),
 }
