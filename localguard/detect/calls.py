@@ -38,7 +38,7 @@ _ARGUMENT: Final = re.compile(
 )
 _OTHER: Final = re.compile(
     r"(?i)(?:hs|rs|es|ps)\d{3}|sha-?\d{0,3}(?:-?\d{3})?|md5|aes\b.*|utf-?8|latin-?1|ascii|hex|base64|\d+[smhd]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
-    r"[\w-]+(?:\.[\w-]+)*\.(?-i:[a-z]{2,6})|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\w+=[^ ].*|.*://.*|.*[\s/\\{}<>;(].*|[\w-]+:[\w:;=.-]*|[a-z]+_?\d{1,2}|on[A-Z]\w*|"
+    r"[\w-]+(?:\.[\w-]+)*\.(?-i:[a-z]{2,6})|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:cn|uid|ou|dc|o|c|l|st|host|hostaddr|user(?:name)?|uid|dbname|database|db|port|charset|server|driver|data source|initial catalog|method|type|name|id|mode|sslmode|path|scope|domain|expires|max-age|alg)=.*|.*://.*|.*[\s/\\{}<>;(].*|[\w-]+:[\w:;=.-]*|[a-z]+_?\d{1,2}|on[A-Z]\w*|"
     r"#[\w-]+|\.\w+|\w+\.\w+\(.*|%\w"
 )
 _GATES: Final[dict[str, str]] = {

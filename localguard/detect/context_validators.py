@@ -9,8 +9,8 @@ from localguard.detect.words import is_common
 
 # Names of algorithms, protocols and formats, versions, times, sizes and dates: letters with digits that are no secret.
 _KNOWN: Final = re.compile(
-    r"(?i)(?:sha|md|aes|des|rsa|rc|hs|rs|es|ps|ed|utf|iso|base|oauth|http|ipv|x|p|h|mp|s|ec|k|v|n?vt|win|py(?:thon)?|php|java|node|es|log4j|tls|ssl|"
-    r"curve|argon|scrypt|bcrypt|blake|sm|int|uint|float|i|u|f|c|web|p|q|t|r|d|b|a)[-_ ]?v?\d{1,5}(?:[-_./]?\d{1,4})*(?:[-_][a-z]{2,5})?|"
+    r"(?i)(?:sha|md|aes|des|rsa|ssh|luks|pbkdf|pkcs|psycopg|mysql|google|saml|passlib|ntlm|krb|rc|hs|rs|es|ps|ed|utf|iso|base|oauth|http|ipv|x|p|h|mp|s|ec|k|v|n?vt|win|py(?:thon)?|php|java|node|es|log4j|tls|ssl|"
+    r"curve|argon|scrypt|bcrypt|blake|sm|int|uint|float|i|u|f|c|web|p|q|t|r|d|b|a)[-_ ]?v?\d{1,5}(?:[-_./]?\d{1,4})*(?:[-_]?[a-z]{1,5})?|"
     r"v?\d+(?:[.-]\d+)+(?:[-+.]?[a-z]+\.?\d*)?|\d+(?:\.\d+)?\s?(?:[smhdwy]|ms|us|ns|px|em|rem|[kmgt]i?b|[kmg]hz|%|st|nd|rd|th|x|am|pm)|"
     r"\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}:\d\d(?::\d\d)?.*|[a-z]+(?:-[a-z]+)*@v?\d+\.\d.*|rfc-?\d+|cve-\d+-\d+|0x[0-9a-f]+|#[0-9a-f]{3,8}|"
     r"(?:step|test|user|phase|part|item|page|section|chapter|node|server|host|issue|line|port|level|day|week|option|table|figure|col|row|"
@@ -29,7 +29,7 @@ def not_placeholder(value: str) -> bool:
 
 def told(value: str) -> bool:
     """What somebody tells as a password in a sentence: no mask, no word, and something that words do not have."""
-    if len(value) < 4 or masked(value) or is_common(value) or _KNOWN.fullmatch(value):
+    if len(value) < 4 or masked(value) or is_common(value) or _KNOWN.fullmatch(value.rstrip("?!.")):
         return False
     if len(value) >= 8 and surprise(value) >= _ODD and not (value.isupper() or "." in value):
         return True

@@ -41,7 +41,7 @@ _KEY_OWNERS: Final = word_set(
 # Words that hold a secret only if what they hold was drawn at random: everything else is called so as well.
 _WEAK: Final = word_set(
     """
-    key keys auth pin salt seed nonce iv hash signature sig otp totp entropy cookie session sid cert code apitoken hmac
+    key keys auth pin salt seed nonce hash signature sig otp totp entropy cookie session sid cert code apitoken hmac
     digest login license licence webhook dsn authorization xauth community credential_id mnemonic
     """
 )
@@ -81,7 +81,7 @@ _NOT_SECRET_OWNERS: Final = word_set(
 )
 _NOT_WEAK_OWNERS: Final = word_set(
     """
-    public primary foreign sort cache partition row range shift ctrl alt arrow hot short object dict map storage s3 query
+    public publishable site vapid generation captcha primary foreign sort cache partition row range shift ctrl alt arrow hot short object dict map storage s3 query
     idempotency routing translation locale i18n index unique natural group hash git commit file content image layer build
     color error status exit country zip postal postcode lang language source byte op char key function qr bar type stack
     integrity checksum check md5 sha sha1 sha256 sha512 tree blob block tx transaction cert certificate fingerprint pub ssh

@@ -15,7 +15,12 @@ _IDENTITY: Final = re.compile(
     r"(?i)^(?:sha\d{1,3}|md5|blake\d?\w?|h1|mmh3|urn|arn|ssh-\w+|ecdsa-\w+|cus|sub|acct|price|prod|plan)[-:_ ]|"
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^0x|^M[IE][IGE]|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
 )
+# Words before a digest, as keys of caches are made; names of functions.
+_LABELLED: Final = re.compile(
+    r"(?:[A-Za-z][\w.]*-)+(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})|[a-z0-9]{1,11}(?:_[a-z0-9]{1,11}){2,}"
+)
 _NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']?$")
+_GIT_KEY: Final = re.compile(r"(?i)\bsigningkey$")  # of git: a fingerprint
 _TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
 _ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
 
@@ -26,17 +31,22 @@ CRYPT: Final = re.compile(
 
 _REFERENCE: Final = re.compile(
     r"""(?x)
-    \$\{[^}]*\} | \$\([^)]*\) | \$\w+ | %\w+% | %\(\w+\)s | %[sdvq] | \{\{.*\}\} | \{[\w.\[\]!:"' ]*\} | <[^>]*> | \[[\w .-]*\] |
+    \$\{[^}]*\} | \$\{[^}:]* | -?\$\([^)]*\) | -?\$\w+ | %\w+% | %\(\w+\)s | %[sdvq] | \{\{.*\}\} | \{[\w.\[\]!:"' ]*\} | <[^>]*> | \[[\w .-]*\] |
     @[\w./-]+@ | \#\{[^}]*\} | <%.*%> | \$\[\[?.*\]\] | `[^`]*` | !\w+(?:\s.*)? | \*\w+ | &\w+ |
     (?:process\.env|import\.meta\.env|os\.environ|os\.getenv|System\.getenv|ENV|env|getenv|secrets|vars|var|local|data|
        module|config|settings|self|this|cls|args|options|opts|params|props|request|req|ctx|context|app)
-       (?:\.[\w.\[\]"'-]+|\[.*\]|\(.*\)) |
+       (?:\.[\w.\[\]"'-]+|\[.*\]|\(.*\))[!?]? |
     (?:vault|ssm|arn:aws|awssm|gcpsm|op|keyring|keychain|secretsmanager|azurekeyvault|file|ref|env|secret|enc|sops):\S* |
-    ENC\[.*\]? | file://.* |
+    (?:required|nullable|sometimes|string|confirmed|present|filled)(?:\|[\w:,.-]+)+ |
+    ENC\[.*\]? | ENC\(.*\)? | \{cipher\}.* | encrypted:.* | file://.* | Ag[A-D][A-Za-z0-9+/]{96,}={0,2} |
+    (?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com)(?:\s.*)? | AAAA[BCE]3\S+ | age1[0-9a-z]{58} | MCowBQYDK2V\S+ |
+    pk_(?:live|test)_\w+ | pk\.[\w.-]+ | LS0tLS1CRUdJTiB(?:DRVJUSUZJQ0FUR|QVUJMSUMg|QR1AgUFVCTElD)\S* |
     [x*•.\-_#?=~+]{2,} | \.{3}.* | …
     """,
     re.IGNORECASE,
 )
+# A word, a dot, and a word that ends in a number of several digits: chosen, not declared.
+_NUMBERED: Final = re.compile(r"[A-Za-z]\w*[.@_-]?[A-Za-z]\w*?\d{2,}")
 _INTERPOLATION: Final = re.compile(r"\$\{[^}]+\}|\{\{[^}]+\}\}|\$\([^)]+\)|#\{[^}]+\}")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*")
 _PATH_OF_NAMES: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+")
@@ -102,8 +112,12 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
         return False
-    if _is_name_of_itself(text.rstrip(": ?"), key) or plain_word(text) in PASSWORD_WORDS:
+    if _is_name_of_itself(text.rstrip(": ?"), key) or plain_word(text.split(maxsplit=1)[0]) in PASSWORD_WORDS:
         return False
+    if _GIT_KEY.search(key) and re.fullmatch(r"[0-9A-Fa-f]{8,40}", text):
+        return False
+    if syntax == "bare" and key.isupper() and "_" in key and text.rstrip(".").isalpha() and text.istitle():
+        return False  # a constant and what is said of it
     has_digit = any(char.isdigit() for char in text)
     if syntax != "quoted" and not _unquoted_literal(value.strip(), lowered, syntax, has_digit):
         return False
@@ -121,7 +135,13 @@ def _drawn(text: str, key: str) -> bool:
     """Whether what a weak key holds was drawn at random, and is no digest, id or reference."""
     if _NUMBER_KEY.search(key):
         return text.isdigit() and 4 <= len(text) <= 8 and len(set(text)) > 1
-    if len(text) < 16 or " " in text or _IDENTITY.search(text):
+    if (
+        len(text) < 16
+        or " " in text
+        or _IDENTITY.search(text)
+        or _REFERENCE.fullmatch(text)
+        or _LABELLED.fullmatch(text)
+    ):
         return False
     return looks_random(text)
 
@@ -134,17 +154,18 @@ def _mostly_marks(text: str) -> bool:
 def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) -> bool:
     """The part of the judgement that tells unquoted values from code."""
     name = text.rstrip(",;)")
-    if lowered in TYPE_NAMES or _EXPRESSION.fullmatch(text) or _STRING_PREFIX.match(text):
+    odd_path = bool(_PATH_OF_NAMES.fullmatch(text)) and _odd_path(text)
+    if lowered in TYPE_NAMES or (_EXPRESSION.fullmatch(text) and not odd_path) or _STRING_PREFIX.match(text):
         return False
     if (_CALL_OR_INDEX.fullmatch(text) and text[-1] in ")]},;:") or _OPEN_CALL.fullmatch(text):
         return False
     if name != text and _IDENTIFIER.fullmatch(name) and not (has_digit and name.isalnum()):
         return False  # `f(credentials=enforce_credentials,`
     if syntax == "env":
-        return has_digit or not _PATH_OF_NAMES.fullmatch(text) or _odd_path(text)
+        return has_digit or not _PATH_OF_NAMES.fullmatch(text) or odd_path
     if text[-1] in ",;{([" or text[0] in "([{\"'`<>|=&*@!%" or "::" in text or "->" in text:
         return False
-    if _PATH_OF_NAMES.fullmatch(text) and not _odd_path(text):
+    if _PATH_OF_NAMES.fullmatch(text) and not odd_path:
         return False
     if _IDENTIFIER.fullmatch(text):
         if text.isalpha():
@@ -156,6 +177,8 @@ def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) 
 def _odd_path(text: str) -> bool:
     """`o4NcwZ.OYOgB0` reads as a member of an object, but nobody names one so."""
     parts = [part for part in re.split(r"\.|::|->|\?\.", text) if part]
+    if _NUMBERED.fullmatch(text) and "." in text and not is_common(text.rstrip("0123456789")):
+        return True
     if len(parts) != 2:
         return looks_random(text)
     return looks_random(text) or odd_case(text) or any(len(part) >= 5 and surprise(part) >= _ODD_NAME for part in parts)

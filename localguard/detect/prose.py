@@ -59,8 +59,9 @@ _CODE: Final = re.compile(
 _SEVERAL: Final = frozenset({"to", "auf", "a", "à", "in", "na", "naar", "till", "til", "en", "zu"})
 _WORDS: Final = 9  # plain words between the thing and its value
 _SNIPPET: Final = re.compile(
-    r"(?i)[@?:#&].*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,4}|[a-z]+#\d+|\d+:.*|.*@(?-i:[a-z])[\w.-]*(?::\d+)?(?:/.*)?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
+    r"(?i)[@?:#&].*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,4}|[a-z]+#\d+|\d+:.*|(?!(?-i:\w*[A-Z]\w*@[a-z]\w+$)).*@(?-i:[a-z])[\w.-]*(?::\d+)?(?:/.*)?|&\w+;?|\d&\w+;?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
 )
+_NUMBERED_NAME: Final = re.compile(r"[A-Za-z]+\d[A-Za-z]{0,2}")  # programs and protocols: `ssh2`
 _NUMBER: Final = re.compile(r"\d{4,8}")
 _USED_AS: Final = re.compile(
     r"(?P<value>[^\s\"'`“”«»,;()]{4,})[\"'`”»]{0,2}\s+(?:"
@@ -129,6 +130,8 @@ _Span = tuple[int, int, str]
 def _things(text: str) -> Iterator[_Span]:
     """After each word for a secret its value, and the next one of "from … to …"."""
     for found in _THING.finditer(text):
+        if found["drawn"] and (found["ending"] in ("id", "ids") or _PUBLIC_BEFORE.search(text[: found.start()][-60:])):
+            continue
         position, words, linked, several = found.end(), 0, False, False
         while words <= _WORDS and (token := _TOKEN.match(text, position)) is not None:
             position = token.end()
@@ -139,10 +142,14 @@ def _things(text: str) -> Iterator[_Span]:
                 continue
             start, end = _trimmed(text, *token.span(group))
             value = text[start:end]
+            if found["drawn"] and not linked and _PUBLIC_NAME.fullmatch(value):
+                break
             kind = _kind(found, value, near=linked or words == 0, quoted=bool(token["quoted"]))
             if kind and text[end : end + 1] not in ("(", "["):
                 yield start, end, kind
                 several = True
+            elif text[end : end + 1] == "(":
+                break  # a call
             elif (several and value.lower() not in _SEVERAL) or not (
                 _WORD.fullmatch(value) or (linked and token["quoted"] is None and words == 0)
             ):
@@ -170,7 +177,7 @@ def _kind(found: re.Match[str], value: str, *, near: bool, quoted: bool) -> str 
 
 
 _IDENTITY: Final = re.compile(
-    r"(?i)sha\d|md5|[0-9a-f]{8}-[0-9a-f]{4}-|0x|AAAA|M[IE][IGE][A-Z]|.*[<>(){}]|.*\.(?:js|css|py|html?|json)$"
+    r"(?i)sha\d|md5|[0-9a-f]{8}-[0-9a-f]{4}-|0x|AAAA|M[IE][IGE][A-Z]|.*[<>(){}]|.*\.(?:js|css|py|html?|json)$|draft-[a-z]|(?:[a-z][\w.]*-)+[0-9a-f]{32,64}$"
 )
 
 
@@ -180,6 +187,15 @@ def _told(value: str) -> bool:
         return False
     marks = len(_STRONG_MARK.findall(value))
     return any(char.isdigit() for char in value) or marks > 1 or odd_case(value) or looks_random(value)
+
+
+_PUBLIC_BEFORE: Final = re.compile(
+    r"(?i)(?:\b(?:public|publishable|site|pub|host|primary|foreign|cache|sort|partition|signature|rsa|dsa|gpg|pgp|recv|signing)\b[-_ ]?|"
+    r"\b(?:signature|gpg|pgp|fingerprint)\b[^\n]{0,24})\Z"
+)
+_PUBLIC_NAME: Final = re.compile(
+    r"(?i)fingerprints?|ids?|hash|digest|checksum|thumbprint|signature|algorithm|arn|uuid|version|name|type"
+)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
@@ -201,7 +217,12 @@ def _logins(text: str) -> Iterator[_Span]:
     for found in _LOGGED.finditer(text):
         start, end = _trimmed(text, *found.span("value"))
         value = text[start:end]
-        if _told(value) and not _CODE.fullmatch(value) and not re.fullmatch(telling.EMAIL, value):
+        if (
+            _told(value)
+            and not _CODE.fullmatch(value)
+            and not re.fullmatch(telling.EMAIL, value)
+            and not _NUMBERED_NAME.fullmatch(value)
+        ):
             at = value.find("/") if re.match(r"[\w.@-]+/", value) else -1
             yield start + at + 1, end, "PASSWORD"
 
@@ -212,11 +233,15 @@ def _pairs(text: str) -> Iterator[_Span]:
             yield span
 
 
+_MEMBER: Final = re.compile(r"\w+[_.-](?:id|ids|key|name|url|host|port|hash|version|path|type|email)\b")
+_SLACK: Final = re.compile(r"[UWCDGTBS][A-Z0-9]{8,11}")  # ids of users, channels, teams
+
+
 def _users(text: str) -> Iterator[_Span]:
     """A pair that no word announces: the user's name is one that people log in with, so the value must be stronger."""
     for found in _USER.finditer(text):
         span = _pair(text, found)
-        if span is None:
+        if span is None or _MEMBER.match(text, found.start()) or _SLACK.fullmatch(text[span[0] : span[1]]):
             continue
         value = text[span[0] : span[1]]
         spaced = " " in found["link"] and bool(found["link"].strip())
@@ -227,7 +252,7 @@ def _users(text: str) -> Iterator[_Span]:
 def _pair(text: str, found: re.Match[str]) -> _Span | None:
     start, end = _trimmed(text, *found.span("value"))
     value = text[start:end]
-    if not _told(value) or _CODE.fullmatch(value) or re.search(r"[\[\]{}$]|://", value):
+    if not _told(value) or _CODE.fullmatch(value) or re.search(r"[\[\]{}$]|://|^//|&\w+;?$", value):
         return None
     return start, end, "PASSWORD"
 

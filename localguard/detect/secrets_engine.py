@@ -188,11 +188,20 @@ class SecretsEngine:
                 start, end = found.span(group)
                 if not piece.holds(*found.span()):
                     continue
-                key = re.search(r"[\w.$-]{0,60}\Z", piece.text[max(0, found.end(1) - 60) : found.end(1)])
-                kind = secret_key_type(key[0] if key else "")
+                key = _key_around(piece.text, found.end(1))
+                kind = secret_key_type(key)
                 value = found[group]
-                if kind and literal_value(value, key[0] if key else "", "quoted") and not re.search(r"[\"'`]", value):
+                if piece.text[start - 1 : start] == "`" and " " in value:
+                    continue  # a command whose output is taken
+                if kind and literal_value(value, key, "quoted") and not re.search(r"[\"'`]", value):
                     yield piece.finding(start, end, kind, DataClass.SECRET, name, distinctive=is_distinctive(value))
+
+
+def _key_around(text: str, position: int) -> str:
+    """The whole name around `position`, of which detect-secrets gives the telling part only: `private_key_id`."""
+    before = re.search(r"[\w.$-]{0,60}\Z", text[max(0, position - 60) : position])
+    after = re.match(r"\w{0,60}", text[position : position + 60])
+    return (before[0] if before else "") + (after[0] if after else "")
 
 
 def _matches(name: str, plugin: _Plugin, pattern: re.Pattern[str], piece: Piece) -> Iterator[Finding]:

@@ -34,9 +34,19 @@ from localguard.detect.words import PLACEHOLDER_VALUES, is_common, words_of
 _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 
 
+# A call that looks something up by its name, a variable of psql.
+_NO_LITERAL: Final = re.compile(
+    r"(?i)(?:\b(?:get|fetch|find|load|lookup|has|delete|remove)_?\w{0,40}\([\"']|\b(?:with|encrypted)[ \t]+password[ \t]+:[\"']|"
+    r"\b(?:public|publishable|site|pub)[ \t]+key\b[^\n]{0,8}|"
+    r"nonce\\*(?:[\"'`]*[ \t]*:[ \t]*|=)\\*[\"'`]?)\Z"
+)
+
+
 def literal(candidate: Candidate) -> bool:
     """A literal value where its syntax quotes values: no reference, no placeholder, no name of a type."""
     value = candidate.value
+    if _NO_LITERAL.search(candidate.before) or (candidate.before.endswith("`") and " " in value):
+        return False
     if _AFTER_COMMA.search(candidate.before) and not (any(char.isdigit() for char in value) and value.isascii()):
         return False  # a list of names, or a call such as `getattr(self.password, 'hash')`
     return literal_value(value, candidate.key, "quoted")

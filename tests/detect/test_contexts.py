@@ -56,10 +56,11 @@ def test_values_are_covered_whole_where_only_their_place_gives_them_away(scanner
     assert 1 - len(missed) / total >= COVERED[name], missed
 
 
-def test_what_looks_like_a_secret_is_left_alone(scanner: Scanner) -> None:
+@pytest.mark.parametrize("name", ["traps", "traps_signatures", "traps_code"])
+def test_what_looks_like_a_secret_is_left_alone(scanner: Scanner, name: str) -> None:
     hit = [
         (template, sample.text[finding.start : finding.end], finding.rule)
-        for template, sample in labelled("traps")
+        for template, sample in labelled(name)
         for finding in scanner.scan(sample.text)
         if finding.data_class is DataClass.SECRET
     ]
