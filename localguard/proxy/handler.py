@@ -21,20 +21,19 @@ from localguard.config.workspaces import TokensDamaged
 from localguard.detect.finding import Finding
 from localguard.detect.rules import RuleInvalid
 from localguard.exchange.history import PREVIOUS_RESPONSE
-from localguard.exchange.reply import Framing, ReplyRefused, ReplyRestorer
+from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision, decide
 from localguard.policy.model import EndpointClass, Obligation, Work
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.connection import BodyError, Limits, Reply, cut, head_of, places, read_body
+from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
 from localguard.proxy.headers import (
     EXCHANGE,
     joined,
-    reply_headers,
     split_credentials,
     upstream_headers,
     without_credentials,
@@ -44,18 +43,17 @@ from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
+from localguard.proxy.reply import give_reply, judge, origin_of
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
 from localguard.proxy.upstream import (
     Destination,
     Upstream,
     UpstreamError,
-    UpstreamRefused,
-    UpstreamReply,
     joined_url,
 )
 from localguard.redact.redactor import Actions
 from localguard.redact.vault import TagCollision
-from localguard.wire.coding import CodingError, StreamDecoder, coding_of, decode_body
+from localguard.wire.coding import CodingError, decode_body
 from localguard.wire.providers import error_shape, model_in_path, wire_format
 from localguard.wire.refusal import HEADERS, Refusal, render_unknown_response
 from localguard.wire.sse import StreamTooLong
@@ -66,9 +64,7 @@ log = logging.getLogger(__name__)
 _INLINE_BYTES = 256 * 1024
 """Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
 _MODEL_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,79}")
-_MAX_REPLY = 1024 * 1024 * 1024
 _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
-_REDIRECTS = (301, 302, 307, 308)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 """In which JSON's bytes mean what the guard reads in them."""
@@ -339,12 +335,12 @@ class Guard:
                 redacted.body if exchange.has_body else None,
             ) as reply:
                 exchange.status = reply.status
-                response = await self._give_reply(request, exchange, reply)
-                state, origin, error = _judge(exchange, reply)
+                response = await give_reply(request, exchange, reply, self._limits)
+                state, origin, error = judge(exchange, reply)
                 return response
         except UpstreamError as failure:
             state = "cut" if exchange.first_byte is not None else "failed"
-            origin = _origin(failure)
+            origin = origin_of(failure)
             error = type(failure).__name__
             if request.writer.output_size > 0:
                 cut(request)
@@ -388,64 +384,6 @@ class Guard:
         )
         return upstream_headers(headers, body_length=length)
 
-    async def _give_reply(
-        self, request: web.BaseRequest, exchange: Exchange, upstream_reply: UpstreamReply
-    ) -> web.StreamResponse:
-        facts = exchange.facts
-        assert facts is not None
-        restorer = ReplyRestorer(
-            exchange.format,
-            exchange.memory,
-            stream=facts.stream,
-            exchange=exchange.id,
-            asked_for_json=facts.asked_for_json,
-        )
-        exchange.reply = restorer
-        given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in upstream_reply.raw_headers]
-        framing = restorer.start(upstream_reply.status, joined(given, "content-type") or "")
-        if exchange.method == "HEAD":
-            framing = Framing.VERBATIM
-        rewritten = framing is not Framing.VERBATIM
-        response = Reply(
-            upstream_reply.status,
-            upstream_reply.reason,
-            reply_headers(
-                upstream_reply.raw_headers,
-                exchange=exchange.id,
-                rewritten=rewritten,
-                elsewhere=exchange.has_body and upstream_reply.status in _REDIRECTS,
-            ),
-        )
-        decoder = StreamDecoder(coding_of(joined(given, "content-encoding")), _MAX_REPLY) if rewritten else None
-        whole = framing in (Framing.JSON, Framing.UNDECIDED)
-        if not whole:
-            await response.prepare(request)
-        async for chunk in upstream_reply.chunks():
-            if exchange.first_byte is None:
-                exchange.first_byte = time.monotonic()
-            exchange.reply_bytes += len(chunk)
-            made = restorer.feed(decoder.feed(chunk)) if decoder is not None else chunk
-            if whole and restorer.framing not in (Framing.JSON, Framing.UNDECIDED):
-                whole = False  # what came is a stream after all
-                await response.prepare(request)
-            if whole and exchange.reply_bytes > self._limits.body_bytes:
-                raise StreamTooLong("the reply is longer than the guard reads at once")
-            if made:
-                await response.write(made)
-            if restorer.ended:
-                break
-        if decoder is not None and not restorer.ended:
-            decoder.finish()
-        rest = restorer.finish() if rewritten else b""
-        if whole:
-            response.whole(len(rest))
-            await response.prepare(request)
-        if exchange.method == "POST" and upstream_reply.status < 300:
-            for name in restorer.held:
-                exchange.memory.responses.put(name, True)  # what it stands for passed through here
-        await response.write_eof(rest)
-        return response
-
 
 def _unlocated(
     request: web.BaseRequest, admitted: Admitted, policy: PolicyState, refusal: Refusal, exchange_id: str
@@ -469,26 +407,3 @@ def _actions(decision: Decision) -> Actions:
         "pii": "allow" if obligations.pii is Obligation.ALLOW else "redact",
         "custom": "allow" if obligations.custom is Obligation.ALLOW else "redact",
     }
-
-
-def _origin(failure: UpstreamError) -> str:
-    return "policy" if isinstance(failure, UpstreamRefused) else "network"
-
-
-def _judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, str | None, str | None]:
-    """State, origin and code of an exchange whose reply was given to its end."""
-    status = reply.status
-    if status == 429:
-        return "failed", "rate limit", "429"
-    if status >= 400:
-        local = exchange.caller.endpoint.endpoint_class is EndpointClass.LOCAL
-        return "failed", "local model" if local else "provider", str(status)
-    observed = exchange.reply.observed if exchange.reply is not None else None
-    if observed is not None and observed.error is not None:
-        guard = observed.error.startswith("localguard_")
-        return "failed", "guard" if guard else "provider", observed.error[:80]
-    if observed is not None and exchange.reply is not None and not observed.complete:
-        streamed = exchange.reply.framing in (Framing.SSE, Framing.NDJSON)
-        if streamed and reply.close_delimited and exchange.format.name != "generic-json":
-            return "cut", "provider", "no-end-mark"
-    return "completed", None, None

@@ -1,0 +1,104 @@
+"""The reply of an exchange on its way to the agent: decoded, restored, given as it comes in, and how it ended."""
+
+import time
+
+from aiohttp import web
+
+from localguard.exchange.reply import Framing, ReplyRestorer
+from localguard.policy.model import EndpointClass
+from localguard.proxy.connection import Limits, Reply
+from localguard.proxy.headers import joined, reply_headers
+from localguard.proxy.live import Exchange
+from localguard.proxy.upstream import UpstreamError, UpstreamRefused, UpstreamReply
+from localguard.wire.coding import StreamDecoder, coding_of
+from localguard.wire.sse import StreamTooLong
+
+_MAX_REPLY = 1024 * 1024 * 1024
+_REDIRECTS = (301, 302, 307, 308)
+
+
+async def give_reply(
+    request: web.BaseRequest, exchange: Exchange, upstream_reply: UpstreamReply, limits: Limits
+) -> web.StreamResponse:
+    """Give the agent the reply as it comes in, restored; `exchange` keeps what was seen of it.
+
+    Raises UpstreamError, CodingError, StreamTooLong and ReplyRefused; what was written before stays written.
+    """
+    facts = exchange.facts
+    assert facts is not None
+    restorer = ReplyRestorer(
+        exchange.format,
+        exchange.memory,
+        stream=facts.stream,
+        exchange=exchange.id,
+        asked_for_json=facts.asked_for_json,
+    )
+    exchange.reply = restorer
+    given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in upstream_reply.raw_headers]
+    framing = restorer.start(upstream_reply.status, joined(given, "content-type") or "")
+    if exchange.method == "HEAD":
+        framing = Framing.VERBATIM
+    rewritten = framing is not Framing.VERBATIM
+    response = Reply(
+        upstream_reply.status,
+        upstream_reply.reason,
+        reply_headers(
+            upstream_reply.raw_headers,
+            exchange=exchange.id,
+            rewritten=rewritten,
+            elsewhere=exchange.has_body and upstream_reply.status in _REDIRECTS,
+        ),
+    )
+    decoder = StreamDecoder(coding_of(joined(given, "content-encoding")), _MAX_REPLY) if rewritten else None
+    whole = framing in (Framing.JSON, Framing.UNDECIDED)
+    if not whole:
+        await response.prepare(request)
+    async for chunk in upstream_reply.chunks():
+        if exchange.first_byte is None:
+            exchange.first_byte = time.monotonic()
+        exchange.reply_bytes += len(chunk)
+        made = restorer.feed(decoder.feed(chunk)) if decoder is not None else chunk
+        if whole and restorer.framing not in (Framing.JSON, Framing.UNDECIDED):
+            whole = False  # what came is a stream after all
+            await response.prepare(request)
+        if whole and exchange.reply_bytes > limits.body_bytes:
+            raise StreamTooLong("the reply is longer than the guard reads at once")
+        if made:
+            await response.write(made)
+        if restorer.ended:
+            break
+    if decoder is not None and not restorer.ended:
+        decoder.finish()
+    rest = restorer.finish() if rewritten else b""
+    if whole:
+        response.whole(len(rest))
+        await response.prepare(request)
+    if exchange.method == "POST" and upstream_reply.status < 300:
+        for name in restorer.held:
+            exchange.memory.responses.put(name, True)  # what it stands for passed through here
+    await response.write_eof(rest)
+    return response
+
+
+def origin_of(failure: UpstreamError) -> str:
+    """Where a failure to reach the upstream came from, for the log."""
+    return "policy" if isinstance(failure, UpstreamRefused) else "network"
+
+
+def judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, str | None, str | None]:
+    """State, origin and code of an exchange whose reply was given to its end."""
+    status = reply.status
+    if status == 429:
+        return "failed", "rate limit", "429"
+    if status >= 400:
+        local = exchange.caller.endpoint.endpoint_class is EndpointClass.LOCAL
+        return "failed", "local model" if local else "provider", str(status)
+    observed = exchange.reply.observed if exchange.reply is not None else None
+    if observed is not None and observed.error is not None:
+        guard = observed.error.startswith("localguard_")
+        return "failed", "guard" if guard else "provider", observed.error[:80]
+    if observed is not None and exchange.reply is not None and not observed.complete:
+        streamed = exchange.reply.framing in (Framing.SSE, Framing.NDJSON)
+        if streamed and reply.close_delimited and exchange.format.name != "generic-json":
+            return "cut", "provider", "no-end-mark"
+    return "completed", None, None
