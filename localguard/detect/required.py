@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from re import _constants as node  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from localguard.detect.words import is_common
 
@@ -19,6 +19,7 @@ _MOST_CLASS: Final = 12
 """Characters of a class that is spelled out."""
 _LEAST: Final = 3
 _LONG: Final = 10
+MOST_LINE_BREAKS: Final = 4
 _LINE_BREAK: Final = 0x0A
 _BREAKING: Final = (node.CATEGORY_SPACE, node.CATEGORY_NOT_DIGIT, node.CATEGORY_NOT_WORD)
 """Classes that a line break belongs to."""
@@ -26,24 +27,35 @@ _OWN_SYNTAX: Final = re.compile(rb"\[:|\\[pPQECz]|\\x\{|\(\?[a-zA-Z-]*[UsmL]")
 """What RE2 reads otherwise than Python's parser, or what that does not know."""
 
 
-@lru_cache(maxsize=4096)
-def required_literals(pattern: bytes) -> frozenset[bytes]:
-    """Lower-case ASCII strings without line breaks, one of which stands in the lower-case form of every match.
+class Required(NamedTuple):
+    """What every match of a pattern holds, and how many lines it reaches over."""
 
-    Empty where none can be told, and for patterns that match across lines: their literals do not say which.
-    """
+    literals: frozenset[bytes]
+    """Lower-case ASCII strings without line breaks, one of which stands in the lower-case form of every match; empty where
+    none can be told."""
+    line_breaks: int = 0
+    """The most that a match holds: it lies within so many lines before and after the one that the literal stands on."""
+
+
+@lru_cache(maxsize=4096)
+def required(pattern: bytes) -> Required:
+    """What `pattern` requires. No literals for patterns that match over more than MOST_LINE_BREAKS line breaks."""
     if _OWN_SYNTAX.search(pattern):
-        return frozenset()
+        return _NOTHING
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             parsed = _parser.parse(pattern.decode("latin-1"))
     except (re.error, Warning, RecursionError, OverflowError):
-        return frozenset()
-    if _may_hold_line_break(parsed):
-        return frozenset()
+        return _NOTHING
+    line_breaks = _most_line_breaks(parsed)
+    if line_breaks > MOST_LINE_BREAKS:
+        return _NOTHING
     found = _best(_candidates(parsed))
-    return frozenset(text.encode("ascii") for text in found) if found else frozenset()
+    return Required(frozenset(text.encode("ascii") for text in found), line_breaks) if found else _NOTHING
+
+
+_NOTHING: Final = Required(frozenset())
 
 
 def is_rare(literals: Iterable[bytes]) -> bool:
@@ -53,6 +65,7 @@ def is_rare(literals: Iterable[bytes]) -> bool:
         len(one) >= _LONG
         or (
             len(one) >= _LEAST
+            and not one.isdigit()
             and (len(one) > _LEAST or not one.isalpha())
             and not is_common(re.sub(rb"[^a-z0-9]+", b" ", one).decode().strip() or "a")
         )
@@ -60,26 +73,27 @@ def is_rare(literals: Iterable[bytes]) -> bool:
     )
 
 
-def _may_hold_line_break(sequence: Iterable[tuple[Any, Any]]) -> bool:
+def _most_line_breaks(sequence: Iterable[tuple[Any, Any]]) -> int:
+    """How many line breaks a match may hold; more than MOST_LINE_BREAKS where there is no telling."""
+    count = 0
     for kind, value in sequence:
         if kind is node.SUBPATTERN:
-            inner = [value[3]]
+            count += _most_line_breaks(value[3])
         elif kind is node.BRANCH:
-            inner = value[1]
+            count += max(map(_most_line_breaks, value[1]))
         elif kind in (node.MAX_REPEAT, node.MIN_REPEAT, node.POSSESSIVE_REPEAT):
-            inner = [value[2]]
-        elif (
-            (kind is node.LITERAL and value != _LINE_BREAK)
-            or kind in (node.ANY, node.AT)
-            or (kind is node.NOT_LITERAL and value == _LINE_BREAK)
-            or (kind is node.IN and not _has_line_break(value))
-        ):
-            continue
-        else:
-            return True
-        if any(_may_hold_line_break(one) for one in inner):
-            return True
-    return False
+            count += _most_line_breaks(value[2]) * min(int(value[1]), MOST_LINE_BREAKS + 1)
+        elif kind is node.LITERAL:
+            count += value == _LINE_BREAK
+        elif kind is node.NOT_LITERAL:
+            count += value != _LINE_BREAK
+        elif kind is node.IN:
+            count += _has_line_break(value)
+        elif kind not in (node.ANY, node.AT):
+            count += MOST_LINE_BREAKS + 1
+        if count > MOST_LINE_BREAKS:
+            break
+    return count
 
 
 def _has_line_break(members: Sequence[tuple[Any, Any]]) -> bool:
