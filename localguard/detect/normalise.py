@@ -89,13 +89,12 @@ class NormaliseEngine:
     """Decodes what its gates point at and runs the rules that know a value by itself on it."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = [rule for rule in rules if rule.data_class is DataClass.SECRET]
+        self._rules = {rule.id: rule for rule in rules if rule.data_class is DataClass.SECRET}
         self._gates = [
             *(Gate(name, pattern, _REACH.get(name, 0), apart=True) for name, pattern in _GATES.items()),
             *(Gate(name, pattern, apart=True) for name, pattern, _ in _RUNS),
         ]
-        self._engine: RuleEngine | None = None
-        self._prefilter: Prefilter | None = None
+        self._shared: tuple[Prefilter, RuleEngine] | None = None
         self._patterns: dict[str, Any] = {}
 
     @property
@@ -103,12 +102,17 @@ class NormaliseEngine:
         """One for each kind of disguise."""
         return self._gates
 
+    def share(self, prefilter: Prefilter, rules: RuleEngine) -> None:
+        """Use what the scanner has compiled already. `prefilter` and `rules` know all rules for secrets by their ids."""
+        self._shared = prefilter, rules
+
     def load(self) -> None:
-        """Compiles the rules for decoded text."""
-        if self._engine is None:
-            self._prefilter = Prefilter([gate_of(rule) for rule in self._rules])
+        """Compiles the rules for decoded text, unless they are shared."""
+        if not self._patterns:
             self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
-            self._engine = RuleEngine(self._rules)
+        if self._shared is None:
+            rules = self._rules.values()
+            self._shared = Prefilter([gate_of(rule) for rule in rules]), RuleEngine(list(rules))
 
     def examine(self, window: Window) -> Iterator[Finding]:
         """Findings whose values stand encoded in `window`; spans are those of the encoded text."""
@@ -131,10 +135,10 @@ class NormaliseEngine:
     def _look(self, text: bytes, depth: int) -> Iterator[Finding]:
         """What the rules find in decoded text, and what is encoded in it once more."""
         self.load()
-        assert self._engine is not None
-        assert self._prefilter is not None
-        window = Window(0, len(text), text, self._prefilter.gates_of(text))
-        for finding in self._engine.examine(window):
+        assert self._shared is not None
+        prefilter, rules = self._shared
+        of_secrets = tuple(name for name in prefilter.gates_of(text) if name in self._rules)
+        for finding in rules.examine(Window(0, len(text), text, of_secrets)):
             yield replace(finding, rule=f"{finding.rule}+encoded")
         if depth > 1:
             gates = [name for name, pattern in self._patterns.items() if pattern.search(text)]

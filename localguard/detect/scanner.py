@@ -6,6 +6,7 @@ from typing import Protocol
 
 from localguard.detect.decorated import undecorated
 from localguard.detect.finding import Finding, Window
+from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
 from localguard.detect.rules import Rule
@@ -47,6 +48,9 @@ class Scanner:
         for engine in engines:
             gates.extend(engine.gates)
         self._prefilter = Prefilter(gates)
+        for engine in engines:
+            if isinstance(engine, NormaliseEngine):
+                engine.share(self._prefilter, self._rules)
 
     def candidates(self, text: bytes) -> list[Window]:
         """The windows of the UTF-8 `text` in which some detector's gate matches, by start."""
