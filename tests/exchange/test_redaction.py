@@ -491,3 +491,12 @@ def test_a_long_text_with_a_thousand_values_is_redacted_in_seconds() -> None:
         redacted = workspace.send(COMPLETIONS, {"prompt": content}).body
         assert leaks(redacted) == []
         assert workspace.turned_back(json.loads(redacted)) == {"prompt": content}
+
+
+def test_a_key_in_the_query_under_another_name_than_key_gets_a_placeholder() -> None:
+    workspace = Workspace()
+    for value in VALUES[:2]:
+        workspace.memory.know_credential(value)
+    redacted = workspace.send(CHAT, {"model": "m"}, query=f"api_key={VALUES[0]}&key={VALUES[1]}")
+    assert redacted.query.startswith("api_key=LG_")
+    assert redacted.query.endswith(f"&key={VALUES[1]}")

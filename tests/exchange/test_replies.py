@@ -534,6 +534,15 @@ def test_a_call_that_a_stream_brings_whole_is_judged_noted_and_counted_once() ->
     assert len(reply.report.withheld) == 1
 
 
+def test_a_placeholder_split_over_events_of_an_unknown_shape_stays_as_the_readme_says() -> None:
+    workspace = Workspace()
+    own = workspace.placeholder(VALUES[0])
+    whole = sse([{"piece": own}])
+    assert VALUES[0].encode() in workspace.receive(GENERIC, whole)[0]
+    split = sse([{"piece": own[:12]}, {"piece": own[12:]}])
+    assert workspace.receive(GENERIC, split)[0] == split
+
+
 def test_pieces_of_an_unknown_call_are_held_and_judged() -> None:
     workspace = Workspace()
     command = COMMAND.format(workspace.placeholder(VALUES[0]))
