@@ -26,7 +26,8 @@ from localguard.redact.programs import (
     WRAPPERS,
     names,
 )
-from localguard.redact.shell_syntax import COMPUTED, INDEX_RUNS, Command, NotParsable, Word, commands_of
+from localguard.redact.shell_commands import COMPUTED, INDEX_RUNS, Command, NotParsable, Word
+from localguard.redact.shell_syntax import commands_of
 
 _MAX_TEXT = 1024 * 1024
 _MAX_NESTING = 6

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from localguard.redact import script
 from localguard.redact.programs import PYTHON_MODULES, names
-from localguard.redact.shell_syntax import Word
+from localguard.redact.shell_commands import Word
 
 _SED_RUNS = re.compile(
     r"(?:^|[;{}\n])\s*(?:[0-9$]+|/(?:\\.|[^/\n])*/)?(?:,(?:[0-9$]+|/(?:\\.|[^/\n])*/))?\s*!?\s*e(?:\s|$)"

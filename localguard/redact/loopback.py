@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from localguard.redact.address import is_loopback_host, is_this_machine
 from localguard.redact.programs import names
-from localguard.redact.shell_syntax import COMPUTED, Word
+from localguard.redact.shell_commands import COMPUTED, Word
 
 _AWAY = "it sends to an address that is not this machine's"
 

@@ -16,7 +16,7 @@ from localguard.redact.programs import (
     SEARCH_VARIABLES,
     STANDARD_DIRECTORIES,
 )
-from localguard.redact.shell_syntax import Word
+from localguard.redact.shell_commands import Word
 
 AWAY = "it has an address that is not this machine's"
 _URL = re.compile(r"(?=[a-z][a-z0-9+.-]{1,30}://)", re.IGNORECASE)

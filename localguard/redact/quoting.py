@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact.programs import names
-from localguard.redact.shell_syntax import Command, NotParsable, Spot, Word, read
+from localguard.redact.shell_commands import Command, NotParsable, Spot, Word
+from localguard.redact.shell_syntax import read
 from localguard.redact.turnback import restore_text
 from localguard.redact.vault import Vault, shell_spellings
 

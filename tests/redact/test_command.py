@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localguard.redact.places import reaches_beyond
-from localguard.redact.shell_syntax import NotParsable, commands_of
+from localguard.redact.shell_commands import NotParsable
+from localguard.redact.shell_syntax import commands_of
 
 STAYS = [
     "",
