@@ -6,7 +6,7 @@ from localguard.detect.finding import Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.head import Head, head_bytes, head_texts, redact_head
 from localguard.exchange.items import Replaced
-from localguard.exchange.memory import WorkspaceMemory
+from localguard.exchange.memory import Readings, WorkspaceMemory
 from localguard.exchange.rewriting import MIN_SWEPT, replaced_at
 from localguard.exchange.scanning import Scanning
 from localguard.redact.redactor import Actions, replacements
@@ -17,12 +17,13 @@ _MAX_UNCHANGED = 512
 class HeadReading:
     """Path, query and headers of one request. Agents send the same ones on every turn: clean heads are known by digest."""
 
-    def __init__(self, memory: WorkspaceMemory, scanning: Scanning, head: Head) -> None:
+    def __init__(self, memory: WorkspaceMemory, readings: Readings, scanning: Scanning, head: Head) -> None:
         self._memory = memory
+        self._readings = readings
         self._scanning = scanning
         self._head = head
         self._digest = memory.digest(b"head", head_bytes(head))
-        self._clean = memory.heads.get(self._digest)
+        self._clean = readings.heads.get(self._digest)
         self._texts = head_texts(head) if self._clean is None else []
         for text in self._texts:
             scanning.want(text.raw, text.context, text.text)
@@ -34,7 +35,7 @@ class HeadReading:
         self._texts = []
         if self._clean is None:
             self._clean = {}
-            self._memory.heads.put(self._digest, self._clean)
+            self._readings.heads.put(self._digest, self._clean)
 
     def findings(self) -> Iterator[tuple[bytes, Sequence[Finding]]]:
         """Each text of the head in which something was found, with what was found."""
@@ -46,7 +47,7 @@ class HeadReading:
         """Path, query and headers as they may leave under `actions`, and what was replaced in them."""
         memory = self._memory
         replaced: list[Replaced] = []
-        unchanged = memory.unchanged
+        unchanged = self._readings.unchanged
         under = "".join(f"{name}={actions[name]};" for name in sorted(actions))
         generation = memory.vault.generation
         if self._clean is not None and self._clean.get(under) == generation:

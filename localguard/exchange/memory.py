@@ -9,6 +9,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from localguard.detect.finding import Finding
@@ -74,6 +75,24 @@ class Restored(NamedTuple):
     placeholder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What was found and made of texts under one allow list and one set of rules; they are forgotten together.
+
+    A request takes these once, when it begins: what it reads under the old list must not be known under the new one.
+    """
+
+    texts: Bounded[bytes, tuple[Finding, ...]] = field(default_factory=lambda: Bounded(_MAX_TEXTS))
+    items: Bounded[bytes, Item] = field(default_factory=lambda: Bounded(_MAX_ITEM_BYTES))
+    clean: Bounded[str, bool] = field(default_factory=lambda: Bounded(_MAX_CLEAN))
+    prefixes: Prefixes = field(default_factory=Prefixes)
+    unchanged: Bounded[tuple[str, str, bytes], int] = field(default_factory=lambda: Bounded(_MAX_UNCHANGED))
+    """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
+    heads: Bounded[bytes, dict[str, int]] = field(default_factory=lambda: Bounded(_MAX_HEADS))
+    """Heads in which nothing was found, by digest: under which actions, and at which of the vault's generations, they
+    held no known value either."""
+
+
 class WorkspaceMemory:
     """All that one workspace remembers. One instance per workspace; not shared between workspaces (peers 14).
 
@@ -88,22 +107,14 @@ class WorkspaceMemory:
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of the values that may leave."""
         self._also: dict[Hashable, Callable[[bytes], list[Finding]]] = {}
-        self.texts: Bounded[bytes, tuple[Finding, ...]] = Bounded(_MAX_TEXTS)
-        self.items: Bounded[bytes, Item] = Bounded(_MAX_ITEM_BYTES)
-        self.clean: Bounded[str, bool] = Bounded(_MAX_CLEAN)
-        self.prefixes = Prefixes()
+        self.readings = Readings()
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(50_000)
         """Ids of responses, their items, conversations and the like that replies of this process named."""
-        self.unchanged: Bounded[tuple[str, str, bytes], int] = Bounded(_MAX_UNCHANGED)
-        """Short texts of heads that went out unchanged under some actions, and the vault's generation then."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self.numbers: Bounded[bytes, bool] = Bounded(10_000)
         """Long numbers that stood alone in a string of a reply."""
-        self.heads: Bounded[bytes, dict[str, int]] = Bounded(_MAX_HEADS)
-        """Heads in which nothing was found, by digest: under which actions, and at which of the vault's generations, they
-        held no known value either."""
         self._credentials: Bounded[bytes, int] = Bounded(_MAX_HEADS)
         self._cores: Bounded[tuple[int, int], CoreFilter] = Bounded(_MAX_FILTERS)
         self._digest = hashlib.sha256(secrets.token_bytes(64))
@@ -125,9 +136,7 @@ class WorkspaceMemory:
         self._read_again()
 
     def _read_again(self) -> None:
-        self.texts, self.items = Bounded(_MAX_TEXTS), Bounded(_MAX_ITEM_BYTES)
-        self.clean, self.unchanged, self.prefixes = Bounded(_MAX_CLEAN), Bounded(_MAX_UNCHANGED), Prefixes()
-        self.heads, self._credentials = Bounded(_MAX_HEADS), Bounded(_MAX_HEADS)
+        self.readings, self._credentials = Readings(), Bounded(_MAX_HEADS)
 
     @property
     def judges(self) -> bool:

@@ -74,16 +74,17 @@ class RequestReading:
         self._format = format
         self._memory = memory
         self._head = head
-        self._scanning = Scanning(memory)
+        self._readings = readings = memory.readings
+        self._scanning = Scanning(memory, readings)
         self._opaque = OpaqueLeaves(memory, self._scanning)
         self._body = body
         self._new_bytes = 0
         self._attached: list[tuple[Opaque, bytes]] = []
         self._split: Split | None = None
         self._works: list[_Work] = []
-        self._prefixes = memory.prefixes
+        self._prefixes = readings.prefixes
         self._prefix = self._prefixes.find(format.name, body)
-        self._head_reading = HeadReading(memory, self._scanning, head)
+        self._head_reading = HeadReading(memory, readings, self._scanning, head)
         if body:
             self._read_body(body)
         self.texts: list[bytes] = self._scanning.texts()
@@ -97,7 +98,7 @@ class RequestReading:
             self._scanning.want(name.encode(), b"", name)
         for piece in self._split.pieces:
             digest = self._memory.digest(piece.place, piece.raw)
-            work = _Work(piece, digest, self._memory.items.get(digest))
+            work = _Work(piece, digest, self._readings.items.get(digest))
             self._works.append(work)
             if work.item is None:
                 self._new_bytes += len(piece.raw)
@@ -177,7 +178,7 @@ class RequestReading:
             opening=self._opening(work),
             references=named_by_items(self._format.name, work.piece, work.texts.document.value),
         )
-        self._memory.items.put(work.digest, work.item, 400)
+        self._readings.items.put(work.digest, work.item, 400)
 
     def _opening(self, work: _Work) -> tuple[str, str] | None:
         assert work.texts is not None
@@ -352,7 +353,7 @@ class RequestReading:
             if kept is None or kept.redacted != work.output.redacted:
                 weight = 400 + 200 * len(item.findings)
                 weight += sum(len(output.redacted or b"") for output in [*item.outputs.values()])
-                self._memory.items.put(work.digest, item, weight)
+                self._readings.items.put(work.digest, item, weight)
 
     def _may_hold(self, raw: bytes, generation: int) -> bool:
         """Whether a value learnt after `generation` may stand in `raw`, whose values are spelled plainly."""
@@ -376,7 +377,7 @@ class RequestReading:
         names = tuple(self._split.names) if self._split is not None else ()
         generation = self._memory.vault.generation
         seen = ("".join(f"{name}={actions[name]};" for name in sorted(actions)), " ".join(names), b"names")
-        if not names or self._memory.unchanged.get(seen) == generation:
+        if not names or self._readings.unchanged.get(seen) == generation:
             return
         for name in names:
             raw = name.encode()
@@ -390,7 +391,7 @@ class RequestReading:
                     "The name of a top-level member holds a value that must not leave.",
                     "Send the value inside a message, or leave it out.",
                 )
-        self._memory.unchanged.put(seen, generation)
+        self._readings.unchanged.put(seen, generation)
 
 
 def _anywhere(one: Replaced) -> Replaced:

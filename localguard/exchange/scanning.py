@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
-from localguard.exchange.memory import WorkspaceMemory
+from localguard.exchange.memory import Readings, WorkspaceMemory
 from localguard.exchange.scans import Scan, locate_all, scans_of
 
 _SHORT = 64
@@ -23,8 +23,9 @@ class _Waiting:
 class Scanning:
     """The scans that one request needs. `want` every text, have `texts` scanned, then `receive`; then ask for findings."""
 
-    def __init__(self, memory: WorkspaceMemory) -> None:
+    def __init__(self, memory: WorkspaceMemory, readings: Readings) -> None:
         self._memory = memory
+        self._readings = readings
         self._waiting: dict[bytes, _Waiting] = {}
         self._findings: dict[bytes, tuple[Finding, ...]] = {}
 
@@ -33,14 +34,14 @@ class Scanning:
 
         Answers the key of its findings, None where it is known to have none.
         """
-        memory = self._memory
+        readings = self._readings
         short = not context and len(clean) <= _SHORT
-        if short and memory.clean.get(clean):
+        if short and readings.clean.get(clean):
             return None
-        key = memory.digest(context, text)
+        key = self._memory.digest(context, text)
         if key in self._waiting or key in self._findings:
             return key
-        known = memory.texts.get(key)
+        known = readings.texts.get(key)
         if known is not None:
             self._findings[key] = known
             return key
@@ -54,16 +55,16 @@ class Scanning:
     def receive(self, results: Sequence[Sequence[Finding]]) -> None:
         """Take in one sequence of findings for each of `texts`, in order, and remember them."""
         position = 0
-        memory = self._memory
+        readings = self._readings
         for waiting in self._waiting.values():
             mine = results[position : position + len(waiting.scans)]
             position += len(waiting.scans)
             findings = locate_all(waiting.scans, mine)
             self._findings[waiting.key] = findings
             if not findings and waiting.clean is not None:
-                memory.clean.put(waiting.clean, True)
+                readings.clean.put(waiting.clean, True)
             else:
-                memory.texts.put(waiting.key, findings, 1 + len(findings))
+                readings.texts.put(waiting.key, findings, 1 + len(findings))
         self._waiting.clear()
 
     def of(self, key: bytes | None) -> tuple[Finding, ...]:
@@ -72,6 +73,6 @@ class Scanning:
 
     def found(self, text: bytes, context: bytes, clean: str) -> tuple[Finding, ...]:
         """The findings of a text that was wanted."""
-        if not context and len(clean) <= _SHORT and self._memory.clean.get(clean):
+        if not context and len(clean) <= _SHORT and self._readings.clean.get(clean):
             return ()
         return self._findings.get(self._memory.digest(context, text), ())

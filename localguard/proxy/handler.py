@@ -193,7 +193,7 @@ class Guard:
 
         try:
             await self._knowledge.refresh(memory, exchange.caller.workspace.roots, exchange.caller.layers)
-            reading = await _off_loop(read, len(body) - memory.prefixes.length(exchange.format.name, body))
+            reading = await _off_loop(read, len(body) - memory.readings.prefixes.length(exchange.format.name, body))
             if documents := reading.documents:
                 reading.receive_documents(await self._scan_pool.read_documents(documents))
             size = sum(map(len, reading.texts))

@@ -8,12 +8,13 @@ import orjson
 import pytest
 
 from localguard.exchange.cores import CoreFilter
+from localguard.exchange.head import Head
 from localguard.exchange.memory import Bounded
-from localguard.exchange.request import RequestRefused
+from localguard.exchange.request import RequestReading, RequestRefused
 from localguard.wire.chat import CHAT, EMBEDDINGS
 from localguard.wire.messages import MESSAGES
 from localguard.wire.responses import RESPONSES
-from tests.exchange.driver import ALLOW, REDACT, VALUES, Workspace, leaks, new_memory
+from tests.exchange.driver import ALLOW, REDACT, VALUES, Workspace, leaks, new_memory, scan
 from tests.exchange.streams import DIALECTS, chat, messages, responses
 
 
@@ -96,6 +97,20 @@ def test_a_credential_seen_before_is_known_again_in_a_memory_that_forgot_it() ->
     memory.allow(frozenset())
     memory.know_credential(value)
     assert memory.vault.sweep(value.encode())
+
+
+def test_what_a_request_read_under_an_old_allow_list_is_not_known_under_the_new_one() -> None:
+    workspace = Workspace()
+    memory, value = workspace.memory, VALUES[0]
+    sent = body(user(f"the value is {value}"))
+    memory.allow(frozenset({memory.fingerprint(value)}))
+    under_way = RequestReading(CHAT, memory, Head("POST", "/v1/x", "", []), orjson.dumps(sent))
+    found = memory.judged(under_way.texts, [tuple(scan(text)) for text in under_way.texts])
+    memory.allow(frozenset())
+    under_way.receive_findings(found)
+    assert value.encode() in under_way.redact(dict[str, Any](REDACT)).body  # it began while that was allowed
+    assert value.encode() not in workspace.send(CHAT, sent).body
+    assert workspace.texts
 
 
 @pytest.mark.parametrize("spaced", [False, True])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -35,7 +36,7 @@ class NoPrefixes(Prefixes):
 
 def piece_by_piece() -> Workspace:
     workspace = Workspace()
-    workspace.memory.prefixes = NoPrefixes()
+    workspace.memory.readings = replace(workspace.memory.readings, prefixes=NoPrefixes())
     return workspace
 
 
@@ -191,5 +192,5 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = Workspace()
     for number in range(30):
         workspace.send(CHAT, {"messages": [turn(f"{number} " + "x" * 300) for _ in range(8)]})
-    assert sum(one.weight for one in workspace.memory.prefixes._kept) <= 20_000
-    assert workspace.memory.prefixes._kept
+    assert sum(one.weight for one in workspace.memory.readings.prefixes._kept) <= 20_000
+    assert workspace.memory.readings.prefixes._kept
