@@ -46,7 +46,7 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
     **_family(
         "mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat snowsql ncftpput ncftpget ncftp rdesktop "
         "evil-winrm psexec psexec64 psexec.exe cqlsh useradd usermod crackmapexec nxc netexec hydra couchbase-cli cbq "
-        "tsql iscsiadm mssql-cli",
+        "tsql iscsiadm mssql-cli rabbitmqadmin",
         Options(spaced=word_set("-p -P")),
     ),
     **_family("sshpass", Options(spaced=word_set("-p"), joined=("-p",))),
@@ -94,6 +94,7 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
     **_family("keytool jarsigner", Options(spaced=word_set("-storepass -keypass -srcstorepass -deststorepass -new"))),
     **_family("ssh-keygen", Options(spaced=word_set("-N -P"))),
     **_family("snmpwalk snmpget snmpset snmpbulkwalk", Options(spaced=word_set("-c -A -X"))),
+    **_family("netsh netsh.exe", Options(joined=("key=", "keyMaterial="))),
     **_family("xfreerdp wfreerdp xfreerdp3", Options(joined=("/p:",))),
     **_family("cmdkey cmdkey.exe", Options(joined=("/pass:",))),
     **_family("htpasswd", Options(place=-1, needs="-b", least=2)),
@@ -120,5 +121,5 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
 # Programs to which a password is piped or handed as a here-string.
 PIPED: Final = (
     r"(?:chpasswd|sudo\s+(?:-\w+\s+)*-\w*S|passwd\s+--stdin|cryptsetup|gpg\b[^|\n]*--passphrase-fd|smbpasswd|kinit|"
-    r"vault\s+login|[^|\n]*--(?:password|passphrase|token|with)-(?:stdin|token)\b|[^|\n]*\bsecrets?\s+(?:put|set|create)\b)"
+    r"vault\s+login|(?:docker|podman|helm\s+registry|oras|skopeo|crane)\s+login|[^|\n]*--(?:password|passphrase|token|with)-(?:stdin|token)\b|[^|\n]*\bsecrets?\s+(?:put|set|create)\b)"
 )

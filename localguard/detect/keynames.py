@@ -66,7 +66,7 @@ _COMPOUNDS: Final = (
 )
 _PASS_HEADS: Final = word_set(
     """
-    db root user usr admin adm mysql smtp mail email ftp sftp ssh require key store keystore truststore trust redis pg
+    remote local imap pop pop3 ssl tls wpa enc enable backup portal git svn ci user1 web1 db root user usr admin adm mysql smtp mail email ftp sftp ssh require key store keystore truststore trust redis pg
     postgres sys wifi ap sudo become login http https proxy bind my web mongo rabbit rabbitmq mq ldap smb vnc rdp cert pfx
     p12 jks ansible host default guest master test old new sql ora oracle sa nas router svc service account
     """

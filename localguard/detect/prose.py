@@ -7,6 +7,7 @@ nearer and plainer the link, the weaker the value may be.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from localguard.detect import telling
@@ -31,13 +32,20 @@ _GATES: Final[dict[str, str]] = {
     + r"|to[ \t]+(?:log|sign|connect|authenticate))",
     "prose/login": r"(?:^|[ \t])(?:" + telling.WITH + r")[ \t]+[\"'`]?[^\s\"'`]*" + _MIXED,
     "prose/credentials": r"(?:" + telling.CREDENTIALS + r")[\"'`]?[ \t:][^\n]*?[/:|][ \t]*[\"'`]?[^\s/]*" + _MIXED,
+    "prose/handed": r"(?:^|[^\w.-])(?:"
+    + telling.HANDED_OVER
+    + "|"
+    + telling.HANDED
+    + r")[ \t]*[:,=-]?[ \t]+(?:[\w.@-]{2,20}[ \t]*/[ \t]*)?[\"'`]?[^\s\"'`/]*(?:[A-Za-z!@#$%&*._+-]\d|\d[A-Za-z])",
+    "prose/phrase": telling.PHRASE
+    + r"[\"'`*]*(?:[ \t]*[:=]|[ \t]+(?:is|was|ist|est|es|lautet)\b:?)[ \t]*[\"'`]?[a-z]+[ -][a-z]+[ -][a-z]+[ -][a-z]+",
     "prose/pair": r"(?:"
     + telling.USERS
     + r"|@[\w-]+\.[\w.-]+)[\"'`]?(?:[ \t]*[/:|][ \t]*|[ \t]+)[\"'`]?[^\s/]*"
     + _MIXED,
 }
 _THING: Final = re.compile(
-    r"(?<![\w$.\[/-])(?:(?P<chosen>"
+    r"(?<![\w$.\[/?&-])(?:(?P<chosen>"
     + telling.CHOSEN
     + r")|(?P<number>"
     + telling.NUMBER
@@ -50,7 +58,7 @@ _TOKEN: Final = re.compile(
     r"[ \t]*(?:(?P<open>[\"'`“”‘’«»„*_(]{1,3})\s?(?P<quoted>[^\s\"'`“”‘’«»„]{3,}?)\s?(?=[\"'`”’»“*_)]{1,3})[\"'`”’»“*_)]{1,3}"
     r"|(?P<link>[:=：→–—-]+>?)(?=[\s\"'`A-Za-z0-9])|(?P<bare>[^\s\"'`“”‘’«»„,;<>(){}\[\]|\u3000-\u9fff\uac00-\ud7af\uff00-\uff5e]+)|(?P<close>[\"'`”’»*_)|])|(?P<comma>,))"
 )
-_WORD: Final = re.compile(r"(?:[^\W\d_]|['’.-])+|@\w+|\d{1,3}")
+_WORD: Final = re.compile(r"(?:[^\W\d_]|['’.-])+|@\w+|\d{1,3}|[a-z][\w.+-]*@[a-z][\w.-]*:?")
 _LINK: Final = re.compile(telling.IS)
 _STRONG_MARK: Final = re.compile(r"[!@#$%^&*+?~=]")
 _CODE: Final = re.compile(
@@ -62,6 +70,7 @@ _SNIPPET: Final = re.compile(
     r"(?i)[@?:#&].*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,4}|[a-z]+#\d+|\d+:.*|(?!(?-i:\w*[A-Z]\w*@[a-z]\w+$)).*@(?-i:[a-z])[\w.-]*(?::\d+)?(?:/.*)?|&\w+;?|\d&\w+;?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
 )
 _NUMBERED_NAME: Final = re.compile(r"[A-Za-z]+\d[A-Za-z]{0,2}")  # programs and protocols: `ssh2`
+_ASSIGNED: Final = re.compile(r"[a-z][a-z_.-]{1,30}=.")
 _NUMBER: Final = re.compile(r"\d{4,8}")
 _USED_AS: Final = re.compile(
     r"(?P<value>[^\s\"'`“”«»,;()]{4,})[\"'`”»]{0,2}\s+(?:"
@@ -71,7 +80,11 @@ _USED_AS: Final = re.compile(
     + r"|to\s+(?:log|sign|connect|authenticate)\b)"
 )
 _LOGGED: Final = re.compile(
-    r"(?<!\w)" + telling.LOGIN + r"\b[^\n]{0,60}?(?<!\w)(?:" + telling.WITH + r")\s+[\"'`]?(?P<value>[^\s\"'`,;()]{4,})"
+    r"(?<!\w)"
+    + telling.LOGIN
+    + r"\b[^\n]{0,60}?(?<!\w)(?:"
+    + telling.WITH
+    + r")\s+(?:[\w.@-]{1,40}\s*/\s+)?[\"'`]?(?P<value>[^\s\"'`,;()]{4,})"
 )
 _CREDENTIALS: Final = re.compile(
     r"(?<![\w./-])(?:"
@@ -79,6 +92,30 @@ _CREDENTIALS: Final = re.compile(
     + r")(?![\w(])[^\n/:]{0,24}?[:=]?\s*[\"'`]?(?P<user>[\w.@+-]{1,60})[\"'`]?\s*(?:\s/\s|/|:|\||\s+and\s+)\s*"
     r"[\"'`]?(?P<value>[^\s\"'`,;()<>]{4,})"
 )
+_HANDED: Final = re.compile(
+    r"(?<![\w.-])(?:(?P<outright>"
+    + telling.HANDED_OVER
+    + ")|"
+    + telling.HANDED
+    + r")\s*(?P<mark>[:,=-])?\s+(?P<user>[\w.@-]{2,20}\s*/\s*)?[\"'`]?(?P<value>[^\s\"'`,;()<>]{6,64})"
+)
+_PHRASE: Final = re.compile(
+    telling.PHRASE
+    + r"[\"'`*]*(?:\s*[:=]|\s+(?:is|was|ist|est|es|lautet)\b:?)\s*[\"'`]?(?P<value>[a-z]{3,14}(?:[ -][a-z]{3,14}){3,11})(?=[\"'`.,;]|\s*$)",
+    re.MULTILINE,
+)
+# What sentences have and lists of drawn words hardly: an ending of grammar.
+_GRAMMAR: Final = re.compile(r"(?:ing|ed|ly|tion|able|ment|ness)$")
+_STOP: Final = re.compile(
+    r"the|and|for|with|that|this|have|has|had|been|being|must|should|shall|will|would|can|could|cannot|may|might|not|your|you|our|"
+    r"their|his|her|its|from|into|than|then|when|where|which|who|what|why|how|only|also|very|more|most|less|least|any|all|some|"
+    r"each|every|are|was|were|but|because|before|after|until|while|does|did|don|isn|per|via|too|yet|still|just|here|there|now|"
+    r"case|sensitive|long|strong|weak|wrong|characters?|letters?|digits?|words?|und|oder|mit|nicht|muss|der|die|das|ein|eine|pas|est|les|des|une"
+)
+# A name and a number, two words and a number: what people choose.
+_CHOSEN: Final = re.compile(r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]")
+_NUMBERED_WORD: Final = re.compile(r"[A-Za-z]{4,}\d{2,4}[!.?*#$-]?")
+_HYPHENED: Final = re.compile(r"[a-z]+(?:-[a-z]+){1,4}-?\d{2,4}")
 _USER: Final = re.compile(
     r"(?:^|(?<=[\s\"'`(>]))(?:"
     + telling.EMAIL
@@ -140,8 +177,12 @@ def _things(text: str) -> Iterator[_Span]:
                 linked = linked or bool(token["link"])
                 words += bool(token["comma"])
                 continue
-            start, end = _trimmed(text, *token.span(group))
+            start, end = token.span(group)
+            if group == "bare":
+                start, end = _trimmed(text, start, end)
             value = text[start:end]
+            if (several and not linked and value.lower() not in _SEVERAL) or (words and _ASSIGNED.match(value)):
+                break
             if found["drawn"] and not linked and _PUBLIC_NAME.fullmatch(value):
                 break
             kind = _kind(found, value, near=linked or words == 0, quoted=bool(token["quoted"]))
@@ -150,9 +191,7 @@ def _things(text: str) -> Iterator[_Span]:
                 several = True
             elif text[end : end + 1] == "(":
                 break  # a call
-            elif (several and value.lower() not in _SEVERAL) or not (
-                _WORD.fullmatch(value) or (linked and token["quoted"] is None and words == 0)
-            ):
+            elif not (_WORD.fullmatch(value) or (linked and token["quoted"] is None and words == 0)):
                 break
             if text[end:position].endswith(("!", "?")) or (text[end:position] == "." and words):
                 break
@@ -181,6 +220,7 @@ _IDENTITY: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def _told(value: str) -> bool:
     """As `told`; marks alone are no evidence in a sentence, where code stands as well: `Repository#update`, `width=32`."""
     if not told(value) or _SNIPPET.fullmatch(value):
@@ -210,6 +250,35 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 def _used(text: str) -> Iterator[_Span]:
     for found in _USED_AS.finditer(text):
         if _told(found["value"]) and not _CODE.fullmatch(found["value"]):
+            yield *found.span("value"), "PASSWORD"
+
+
+def _handed(text: str) -> Iterator[_Span]:
+    """A value that no word announces: it must look chosen or drawn, the more so the less plainly it is handed over."""
+    for found in _HANDED.finditer(text):
+        start, end = found.span("value")
+        if text[end - 1] == "." and not found["outright"]:
+            end -= 1
+        value = text[start:end]
+        if _CODE.fullmatch(value) or not _told(value) or value.isupper():
+            continue
+        outright = bool(found["outright"] or found["mark"] == ":" or found["user"])
+        kinds = sum((any(map(kind, value)) for kind in (str.isupper, str.islower, str.isdigit)), 0)
+        marked = kinds == 3 and bool(re.search(r"[!@#$%^&*~+]", value.rstrip("!")))
+        drawn = kinds == 3 and looks_random(value) and value.isascii() and not _IDENTITY.match(value)
+        drawn = drawn and (outright or odd_case(value) or len(value) >= 14)
+        named = outright and _NUMBERED_WORD.fullmatch(value)
+        hyphened = found["outright"] and _HYPHENED.fullmatch(value)
+        if marked or drawn or named or hyphened or _CHOSEN.fullmatch(value):
+            yield start, end, "PASSWORD"
+
+
+def _phrases(text: str) -> Iterator[_Span]:
+    """Words drawn from a list, after a word for a passphrase: none that makes a sentence of them."""
+    for found in _PHRASE.finditer(text):
+        words = re.split(r"[ -]", found["value"])
+        plain = sum(bool(_GRAMMAR.search(word)) or is_common(word) for word in words)
+        if not any(_STOP.fullmatch(word) for word in words) and plain * 4 < len(words):
             yield *found.span("value"), "PASSWORD"
 
 
@@ -271,5 +340,7 @@ _READERS: Final = {
     "prose/as": _used,
     "prose/login": _logins,
     "prose/credentials": _pairs,
+    "prose/handed": _handed,
+    "prose/phrase": _phrases,
     "prose/pair": _users,
 }

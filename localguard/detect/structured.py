@@ -255,10 +255,11 @@ def _kubernetes(block: str) -> Iterator[_Span]:
     """Every value under `data` and `stringData` of a Secret: base64, or as it is."""
     if not re.search(r"(?m)^[ \t]*[\"']?kind[\"']?:[ \t]+[\"']?Secret\b", block):
         return
-    inside = ""
+    inside, seen = "", 0
     for place, line in _lines(block):
-        if line.startswith("---"):
-            return
+        seen += "kind" in line
+        if line.startswith("---") or seen > 1:
+            return  # the next document, which is read by itself
         section = re.match(r"([ \t]*)[\"']?(data|stringData)[\"']?:[ \t]*\{?$", line)
         pair = _PAIR.match(line)
         if section:
@@ -306,7 +307,8 @@ _LITERAL: Final = re.compile(
 
 def _joined(block: str) -> Iterator[_Span]:
     """String literals that stand one after the other, over lines: each is a piece of the value."""
-    found = _KEYED.search(block)
+    head = block.find("\n", block.find("\n") + 1)
+    found = _KEYED.search(block, 0, head if head > 0 else len(block))
     if found is None or (kind := _kind(found[1])) is None:
         return
     spans: list[tuple[int, int]] = []

@@ -15,7 +15,7 @@ from localguard.detect.device_numbers import DEVICE_NUMBERS
 from localguard.detect.issued import drawn, issued, literal_wifi
 from localguard.detect.literals import literal_value
 from localguard.detect.national_ids import NATIONAL_IDS
-from localguard.detect.randomness import looks_random
+from localguard.detect.randomness import looks_random, surprise
 from localguard.detect.tokens import (
     basic_credentials,
     checked_token,
@@ -42,11 +42,16 @@ _NO_LITERAL: Final = re.compile(
 )
 
 
+_NO_TOKEN: Final = re.compile(r"(?:badge\.svg\?|pkcs11:)[\w;%=.-]*=\Z")  # a badge's address, a slot's name
+
+
 def literal(candidate: Candidate) -> bool:
     """A literal value where its syntax quotes values: no reference, no placeholder, no name of a type."""
     value = candidate.value
     if _NO_LITERAL.search(candidate.before) or (candidate.before.endswith("`") and " " in value):
         return False
+    if re.search(r",\s*\Z", candidate.before) and re.fullmatch(r"[a-z0-9_]+", value) and "_" in value:
+        return False  # the next name of a list
     if _AFTER_COMMA.search(candidate.before) and not (any(char.isdigit() for char in value) and value.isascii()):
         return False  # a list of names, or a call such as `getattr(self.password, 'hash')`
     return literal_value(value, candidate.key, "quoted")
@@ -62,9 +67,25 @@ def literal_bare(candidate: Candidate) -> bool:
     return literal_value(candidate.value, candidate.key, "bare")
 
 
+def directive_value(candidate: Candidate) -> bool:
+    """The value of a directive; in a sentence about user names and passwords there is none."""
+    value = candidate.value
+    if re.search(r"(?i)(?:username|user name) and (?:password|secret)\s+\Z", candidate.before) and value.isalpha():
+        return False
+    return not_placeholder(value)
+
+
+def told_or_odd(candidate: Candidate) -> bool:
+    """What is told as a password, or is at least no word."""
+    value = candidate.value
+    return told(value) or (not_placeholder(value) and 6 <= len(value) <= 64 and surprise(value) >= 3.9)
+
+
 def literal_inline(candidate: Candidate) -> bool:
     """A literal in `key=value` inside a line: as for environment files, but calls with keyword arguments are likelier."""
     value = candidate.value
+    if _NO_TOKEN.search(candidate.before):
+        return False
     if not (any(char.isdigit() for char in value) or re.search(r"[^\w.\[\]-]", value)):
         return False  # `f(password=password)`, `--token string`
     return literal_value(value, candidate.key, "env") and literal_value(value, candidate.key, "bare")
@@ -92,6 +113,8 @@ def cookie(candidate: Candidate) -> bool:
 def userinfo_password(candidate: Candidate) -> bool:
     """The password of `scheme://user:password@host`, unless it is a reference, a mask or the word for itself."""
     value = candidate.value
+    if len(value) < 3 or (len(value) == 3 and value in ("abc", "xyz", "123", "def", "foo", "bar")):
+        return False
     if re.match(r"\d{1,5}[/?#]", value):
         return False  # a port and a path: the `@` comes later
     if value.lower() in PLACEHOLDER_VALUES or re.fullmatch(
@@ -111,6 +134,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "checked_token": checked_token,
     "cookie": cookie,
     "credential_name": credential_name,
+    "directive_value": directive_value,
     "drawn": drawn,
     "generated": generated,
     "handed_over": lambda candidate: handed_over(candidate.value, candidate.before),
@@ -136,6 +160,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "solana_array": solana_array,
     "solana_base58": solana_base58,
     "stellar_seed": stellar_seed,
+    "told_or_odd": told_or_odd,
     "told": lambda candidate: told(candidate.value),
     "userinfo_password": userinfo_password,
 }

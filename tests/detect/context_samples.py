@@ -77,6 +77,10 @@ def _token(rng: random.Random) -> str:
 GENERATORS: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "pw": lambda rng: (_weak if rng.random() < 0.4 else _strong)(rng),
     "strong": _strong,
+    "dotted": lambda rng: (
+        rng.choice(_NOUNS).title() + rng.choice(".@-_=") + rng.choice(_NOUNS) + str(rng.randint(100, 999))
+    ),
+    "words": lambda rng: " ".join(rng.sample(_NOUNS, rng.randint(4, 6))),
     "alnum": lambda rng: _some(rng, _ALNUM, rng.randint(12, 18)),
     "tok": _token,
     "opaque": lambda rng: _some(rng, _ALNUM, rng.randint(24, 40)),
