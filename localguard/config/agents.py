@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localguard.config.peer import Peer, program_name, script_of, short_name, tcp_table
+from localguard.config.peer import Peer, program_name, script_of, short_name
+from localguard.config.sockets import tcp_table
 
 _USER_AGENTS: Final[tuple[tuple[str, str], ...]] = (
     (r"claude-(?:cli|code)", "claude-code"),

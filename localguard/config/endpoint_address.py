@@ -42,7 +42,7 @@ def problem_with_url(url: str, *, allow_http: bool) -> str | None:
         return "names port 0"
     if any(segment in (".", "..") for segment in parts.path.split("/")):
         return "must hold no . or .. in its path"
-    if (address := _literal(host)) is not None and (address.is_link_local or address.is_multicast):
+    if (address := literal_address(host)) is not None and (address.is_link_local or address.is_multicast):
         return "is a link-local or multicast address, where cloud machines keep their credentials, no model provider"
     if parts.scheme == "http" and not is_loopback(host) and not allow_http:
         return (
@@ -56,7 +56,7 @@ def is_loopback(host: str) -> bool:
     """Whether a host, as written, is this machine. The connected address is checked again when connecting (P11)."""
     if host.rstrip(".").lower() == "localhost":
         return True
-    address = _literal(host)
+    address = literal_address(host)
     return address is not None and address.is_loopback
 
 
@@ -78,7 +78,8 @@ def problem_with_auth_header(name: str) -> str | None:
     return None
 
 
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that `host` spells, a v4-mapped one as IPv4, its scope left out; None for a name."""
     try:
         address = ipaddress.ip_address(host.split("%", 1)[0])
     except ValueError:

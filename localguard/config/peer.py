@@ -7,10 +7,7 @@ What this does not protect against: a process of the same user may connect throu
 directory; attribution names work, it is no authentication between programs of one user.
 """
 
-import ipaddress
 import os
-import socket
-import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,17 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from localguard.config.endpoint_address import literal_address
+from localguard.config.sockets import Address, inode_by_netlink, inode_by_table
+
 if TYPE_CHECKING:
     import psutil
 
 T = TypeVar("T")
 
-Address = tuple[str, int]
-"""Host (a literal IPv4 or IPv6 address, without scope) and port."""
-
-_SOCK_DIAG_BY_FAMILY = 20
-_NETLINK_SOCK_DIAG = 4
-_NLM_F_REQUEST = 1
 _REMEMBERED = 16
 """Processes looked at first: agents open one connection after another."""
 _MAX_ANCESTORS = 6
@@ -114,7 +108,7 @@ class PeerFinder:
         """
         if sys.platform != "linux":
             return _by_psutil(local, peer)
-        found = _inode_by_netlink(local, peer) or _inode_by_table(local, peer)
+        found = inode_by_netlink(local, peer) or inode_by_table(local, peer)
         if found is None:
             return None
         inode, uid = found
@@ -147,91 +141,6 @@ class PeerFinder:
 def peer_of(local: Address, peer: Address) -> Peer | None:
     """Return who holds the client's socket; see `PeerFinder.peer_of`, which is faster for a server."""
     return PeerFinder().peer_of(local, peer)
-
-
-def _inode_by_netlink(local: Address, peer: Address) -> tuple[int, int] | None:
-    """Ask the kernel for exactly one socket; return (inode, uid), or None if it will not say."""
-    client, server = _plain(peer[0]), _plain(local[0])
-    if client is None or server is None or client.version != server.version:
-        return None
-    family = socket.AF_INET if client.version == 4 else socket.AF_INET6
-    identity = struct.pack("!HH16s16s", peer[1], local[1], client.packed, server.packed) + struct.pack(
-        "=III", 0, 0xFFFFFFFF, 0xFFFFFFFF
-    )
-    body = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + identity
-    header = struct.pack("=IHHII", 16 + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0)
-    try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG) as netlink:
-            netlink.settimeout(0.2)
-            netlink.sendto(header + body, (0, 0))
-            answer = netlink.recv(4096)
-    except OSError:
-        return None
-    if len(answer) < 16 + 72 or struct.unpack_from("=H", answer, 4)[0] != _SOCK_DIAG_BY_FAMILY:
-        return None  # an error message: no such socket
-    # struct inet_diag_msg: family state timer retrans (4), id (48), expires rqueue wqueue uid inode (4 each)
-    uid, inode = struct.unpack_from("=II", answer, 16 + 4 + 48 + 12)
-    return (inode, uid) if inode else None
-
-
-def _plain(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host.split("%", 1)[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return mapped or address
-
-
-@dataclass(frozen=True, slots=True)
-class TcpEntry:
-    """One line of `/proc/net/tcp` or `tcp6`; v4-mapped addresses are given as IPv4."""
-
-    local: Address
-    remote: Address
-    established: bool
-    uid: int
-    inode: int
-
-
-def tcp_table() -> list[TcpEntry]:
-    """Return every TCP socket of this network namespace (Linux); empty where the table cannot be read."""
-    entries = []
-    for name in ("tcp", "tcp6"):
-        try:
-            lines = Path(f"/proc/net/{name}").read_text("ascii").splitlines()[1:]
-        except (OSError, UnicodeDecodeError):
-            continue
-        for line in lines:
-            fields = line.split()
-            if len(fields) > 9:
-                entries.append(
-                    TcpEntry(
-                        _table_address(fields[1]),
-                        _table_address(fields[2]),
-                        fields[3] == "01",
-                        int(fields[7]),
-                        int(fields[9]),
-                    )
-                )
-    return entries
-
-
-def _table_address(text: str) -> Address:
-    host, port = text.split(":")
-    words = struct.unpack(f">{len(host) // 8}I", bytes.fromhex(host))
-    packed = struct.pack(f"={len(words)}I", *words)
-    address = _plain(str(ipaddress.ip_address(packed)))
-    return str(address), int(port, 16)
-
-
-def _inode_by_table(local: Address, peer: Address) -> tuple[int, int] | None:
-    client, server = _plain(peer[0]), _plain(local[0])
-    wanted = ((str(client), peer[1]), (str(server), local[1]))
-    for entry in tcp_table():
-        if (entry.local, entry.remote) == wanted and entry.inode:
-            return entry.inode, entry.uid
-    return None
 
 
 def _owner(pid: int) -> int | None:
@@ -350,7 +259,7 @@ def _by_psutil(local: Address, peer: Address) -> Peer | None:
     """Find the peer among this user's own processes, newest first; others' sockets are not visible without privileges."""
     import psutil
 
-    client, server = _plain(peer[0]), _plain(local[0])
+    client, server = literal_address(peer[0]), literal_address(local[0])
     own_user = psutil.Process().username()
     for process in sorted(psutil.process_iter(), key=lambda process: process.pid, reverse=True):
         try:
@@ -359,7 +268,7 @@ def _by_psutil(local: Address, peer: Address) -> Peer | None:
             for connection in process.net_connections(kind="tcp"):
                 ends = connection.laddr, connection.raddr
                 if len(ends[0]) == 2 and len(ends[1]) == 2:
-                    here, there = (_plain(ends[0][0]), ends[0][1]), (_plain(ends[1][0]), ends[1][1])
+                    here, there = (literal_address(ends[0][0]), ends[0][1]), (literal_address(ends[1][0]), ends[1][1])
                     if here == (client, peer[1]) and there == (server, local[1]):
                         return _describe_by_psutil(process, own_user)
         except (psutil.Error, OSError):

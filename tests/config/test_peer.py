@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from localguard.config import peer as peer_module
+from localguard.config import sockets
 from localguard.config.agents import agent_of, direct_connections
-from localguard.config.peer import Peer, PeerFinder, peer_of, program_name, script_of, tcp_table
+from localguard.config.peer import Peer, PeerFinder, peer_of, program_name, script_of
+from localguard.config.sockets import tcp_table
 
 CLIENT = """
 import socket, sys
@@ -80,11 +82,11 @@ def test_a_peer_is_found_with_its_directory(connect: Connect, tmp_path: Path, ho
     assert len(found.ancestors) <= 6
 
 
-@pytest.mark.parametrize("way", ["_inode_by_netlink", "_inode_by_table"])
+@pytest.mark.parametrize("way", ["inode_by_netlink", "inode_by_table"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_netlink_and_the_table_name_the_same_socket(connect: Connect, tmp_path: Path, way: str, host: str) -> None:
     accepted, process = connect(tmp_path, host)
-    found = getattr(peer_module, way)(*ends(accepted))
+    found = getattr(sockets, way)(*ends(accepted))
     assert found is not None
     links = {str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir()}
     assert f"socket:[{found[0]}]" in links
