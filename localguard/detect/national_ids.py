@@ -5,6 +5,7 @@ from typing import Final
 
 from localguard.detect.candidate import Candidate, Validator
 from localguard.detect.check_digits import compact
+from localguard.detect.national_ids_americas import AMERICAS
 from localguard.detect.national_ids_europe import EUROPE
 from localguard.detect.national_ids_world import WORLD
 
@@ -26,5 +27,5 @@ def _validator(check: Callable[[str], bool], lengths: tuple[int, ...]) -> Valida
 
 
 NATIONAL_IDS: Final[Mapping[str, Validator]] = {
-    name: _validator(check, lengths) for name, (check, lengths) in {**EUROPE, **WORLD}.items()
+    name: _validator(check, lengths) for name, (check, lengths) in {**EUROPE, **AMERICAS, **WORLD}.items()
 }
