@@ -7,20 +7,18 @@ characters are spelled in JSON (`LG_` as `\u004cG_`); a value is escaped for the
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact import places
+from localguard.redact.judgement import Judged, judge_argument, restore_judged, written
 from localguard.redact.places import Place
-from localguard.redact.quoting import Spelled, spell_text, spell_words, written_text
 from localguard.redact.report import Report
-from localguard.redact.turnback import count_near_misses, is_active, known_in, restore_strings, restore_text, turn_back
+from localguard.redact.turnback import count_near_misses, known_in, restore_strings, restore_text, turn_back
 from localguard.redact.vault import Vault
 
 MAX_JUDGED = 1024 * 1024
 """Characters of JSON text of one argument that are judged; a longer one counts as reaching beyond this machine."""
-_UNSURE = "it cannot be told how its value would be quoted there"
 _MAX_NOTED = 8 * 1024 * 1024  # of file content looked through for near misses
 
 _STRUCTURE = re.compile(r'["{}\[\],:]')
@@ -38,25 +36,6 @@ _TO_ESCAPE = re.compile('["\\\\\x00-\x1f\ud800-\udfff]')
 def escape(value: str) -> str:
     """Return `value` as it stands inside a JSON string: what must be is escaped, all else raw, non-ASCII too."""
     return _TO_ESCAPE.sub(lambda found: _ESCAPES.get(found.group()) or f"\\u{ord(found.group()):04x}", value)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What is done with the placeholders of one argument: `reason` is why its secrets stay, or None.
-
-    `spelled` says, by text, what is written for each own placeholder of it; a text that is not named takes values exactly.
-    """
-
-    reason: str | None
-    spelled: Mapping[str, Spelled]
-
-    def of(self, text: str, vault: Vault) -> list[str | None]:
-        """Return what is written for each own placeholder of `text`, in order; None where it stays."""
-        named = self.spelled.get(text)
-        if named is not None:
-            return list(named)
-        known = [vault.resolve(text[start:end]) for start, end in placeholders.find(text, vault.is_own)]
-        return [None if one is None else one.value for one in known]
 
 
 class ArgumentsRestorer:
@@ -270,7 +249,7 @@ class ArgumentsRestorer:
                     value = None
                     if judged is not None:
                         one = spelled[count]
-                        value = _written(
+                        value = written(
                             run[:length], one, self._vault, self._report, self._where(), reason=judged.reason
                         )
                     count += 1
@@ -280,50 +259,6 @@ class ArgumentsRestorer:
                     continue
             parts.append(text[position:end])
             position = end
-
-
-def judge_argument(value: object, tool: str, argument: str, vault: Vault) -> Judged:
-    """Return whether the parsed `value` of `argument` reaches beyond this machine, and how values are written into it.
-
-    Judged with its placeholders, and, where a value could change what a command means, once more with the values in.
-    """
-    place = places.FREEFORM_PLACE if argument == places.FREEFORM else places.place_of(tool, argument)
-    reason = places.judge(place, tool, argument, value)
-    spelled = _spellings(place, value, vault)
-    judged = Judged(reason, spelled)
-    if reason is None and any(is_active(known.value) for known in known_in(value, vault)):
-        filled = restore_strings(value, lambda text: written_text(text, judged.of(text, vault), vault))
-        if places.judge(place, tool, argument, filled) is not None:  # that reason could show part of a value
-            judged = Judged("with its value in place it would do something else, or reach beyond this machine", spelled)
-    return judged
-
-
-def _spellings(place: Place, value: object, vault: Vault) -> dict[str, Spelled]:
-    """Return how values are written into the texts of a command; texts of other places are not named."""
-    if place not in (Place.SHELL, Place.ARGV, Place.COMMANDS):
-        return {}
-    if isinstance(value, str):
-        return {value: spell_text(value, vault)}
-    if isinstance(value, dict):
-        return _spellings(place, value.get("command", value.get("cmd")), vault)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return {}
-    texts = {} if place is Place.ARGV else {item: spell_text(item, vault) for item in value}
-    words = {} if place is Place.COMMANDS else spell_words(value, vault)
-    for item, spelled in words.items():  # of an array that may be either, what both agree on
-        if texts.setdefault(item, spelled) != spelled:
-            texts[item] = (None,) * len(spelled)
-    return texts
-
-
-def _written(
-    found: str, spelled: str | None, vault: Vault, report: Report, where: str, *, reason: str | None
-) -> str | None:
-    """Return what is written for the placeholder `found` of a held argument, or None where it stays; note either."""
-    if spelled is None:
-        turn_back(found, vault, report, where, withhold=reason or _UNSURE, every_class=True)
-        return None
-    return None if turn_back(found, vault, report, where, withhold=reason) is None else spelled
 
 
 def restore_arguments_json(json_text: str, tool: str, vault: Vault, report: Report) -> str:
@@ -374,14 +309,6 @@ def _restore_argument(value: object, tool: str, argument: str, vault: Vault, rep
         return restore_text(text, vault, lambda found: turn_back(found, vault, report, where, in_file=in_file))
 
     return restore_strings(value, restore)
-
-
-def restore_judged(text: str, judged: Judged, vault: Vault, report: Report, where: str) -> str:
-    """Return one whole text of a judged argument with its placeholders turned back as `judged` says."""
-    spelled = iter(judged.of(text, vault))
-    return restore_text(
-        text, vault, lambda found: _written(found, next(spelled), vault, report, where, reason=judged.reason)
-    )
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact import places
-from localguard.redact.arguments import Judged, judge_argument, restore_judged
+from localguard.redact.judgement import Judged, judge_argument, restore_judged
 from localguard.redact.places import Place
 from localguard.redact.report import Report
 from localguard.redact.turnback import count_near_misses, turn_back
