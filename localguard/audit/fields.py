@@ -280,9 +280,6 @@ class RefusalMetadata(ExchangeContext, total=False):
     next_step: Required[str]
 
 
-RefusalLocal = IntentLocal
-
-
 class MetadataCall(TypedDict):
     """Bodiless calls of one kind (model lists, version, ``HEAD /``) that were counted together."""
 

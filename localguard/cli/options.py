@@ -27,7 +27,6 @@ PolicyOption = Annotated[
     typer.Option("--policy", help="Policy file. [default: policy.toml in the home]", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Answer yes to the question that the command would ask.")]
 
 
 def located(home: Path | None, policy: Path | None = None, *, new_policy: bool = False) -> "Home":

@@ -79,18 +79,6 @@ class LayerName(_Ordered):
     REPOSITORY = "repository"
 
 
-ENDPOINT_KINDS: Final = (
-    "openai",
-    "azure-openai",
-    "foundry",
-    "anthropic",
-    "lmstudio",
-    "ollama",
-    "gemini",
-    "openai-compatible",
-)
-"""Every endpoint kind; design section 3 says what a kind combines."""
-
 UNATTRIBUTED: Final = "unattributed"
 """The workspace name of work that cannot be attributed; no configured workspace may carry it."""
 

@@ -26,8 +26,6 @@ _TYPE = "[A-Z][A-Z0-9_]{0,27}"
 
 PATTERN = re.compile(f"LG_{_TYPE}_{_CROCKFORD}{{16}}")
 """What a placeholder looks like in `str`; whether it is one of ours only the check says. Greedy: see `match`."""
-PATTERN_BYTES = re.compile(PATTERN.pattern.encode())
-"""`PATTERN` for UTF-8 `bytes`."""
 
 _TYPE_ONLY = re.compile(_TYPE)
 _RUN = re.compile("LG_[A-Z][A-Z0-9_]{0,44}")

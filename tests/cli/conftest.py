@@ -1,7 +1,5 @@
 """Command lines run as processes or in this one, each with a home of its own."""
 
-import json
-import os
 import secrets
 import socket
 import string
@@ -93,13 +91,3 @@ def _wait_for_end(pid: int) -> None:
         psutil.Process(pid).wait(timeout=20)
     except psutil.NoSuchProcess:
         return
-
-
-def printed_json(text: str) -> object:
-    """Return the JSON that a command printed."""
-    return json.loads(text)
-
-
-def environment_with(**changes: str) -> dict[str, str]:
-    """Return this environment with changes."""
-    return {**os.environ, **changes}
