@@ -1,5 +1,6 @@
 """The people of a repository, as its history names them."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -9,6 +10,17 @@ from typing import Final
 _COMMITS: Final = 2_000
 _MAX_AUTHORS: Final = 500
 _SECONDS: Final = 5.0
+_LISTED: Final = (f"-n{_COMMITS}", "--format=%an%n%ae%n%cn%n%ce", "--no-show-signature", "--no-patch", "--all")
+_HARMLESS: Final = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+_LOCAL: Final = {
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+"""A repository's own configuration may name programs for `git log` to run (to check signatures) and places to fetch what
+is missing from: none is run, and none is asked (P9)."""
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]{2,}")
 _NO_PERSON: Final = re.compile(r"\bbot\b|\[bot\]|noreply|^root$|^github$", re.IGNORECASE)
 
 
@@ -17,9 +29,11 @@ def authors(root: Path) -> tuple[str, ...]:
 
     Bots and `noreply` addresses are nobody. Empty where git is not there, is slow, or the directory is no repository.
     """
-    command = ["git", "-C", str(root), "log", f"-n{_COMMITS}", "--format=%an%n%ae%n%cn%n%ce", "--all"]
+    command = ["git", *_HARMLESS, "-C", str(root), "log", *_LISTED]
     try:
-        listed = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        listed = subprocess.run(
+            command, env={**os.environ, **_LOCAL}, capture_output=True, timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     if listed.returncode != 0:
@@ -33,6 +47,8 @@ def _people(lines: Iterable[str]) -> list[str]:
         text = " ".join(line.split())
         if _NO_PERSON.search(text):
             continue
-        if "@" in text or len([word for word in text.split(" ") if len(word) > 1]) > 1:
+        if _ADDRESS.fullmatch(text) or (
+            "@" not in text and len([word for word in text.split(" ") if len(word) > 1]) > 1
+        ):
             found[text] = None
     return list(found)
