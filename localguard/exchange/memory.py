@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from localguard.detect.finding import Finding
-from localguard.detect.scanner import resolve
 from localguard.exchange.cores import CoreFilter
 from localguard.exchange.items import Item
 from localguard.exchange.prefix import Prefixes
@@ -124,8 +123,8 @@ class WorkspaceMemory:
         if fingerprints == self.allowed:
             return
         self.allowed = fingerprints
+        self.vault.let_pass((lambda value: self.fingerprint(value) in fingerprints) if fingerprints else None)
         self._read_again()
-        self.vault.stop_sweeping(lambda value: self.fingerprint(value) in fingerprints)
 
     def find_also(self, source: Hashable, detect: Callable[[bytes], list[Finding]] | None) -> None:
         """Find what `detect` of this source finds too, from now on; it must be linear. What was read before is read again."""
@@ -144,10 +143,15 @@ class WorkspaceMemory:
         return bool(self.allowed or self._also)
 
     def judged(self, texts: Sequence[bytes], found: Sequence[tuple[Finding, ...]]) -> Sequence[tuple[Finding, ...]]:
-        """The findings of each text with those of the workspace's own rules, without those that the allow list lets through."""
+        """The findings of each text with those of the workspace's own rules, without those that the allow list lets through.
+
+        The workspace's own stand beside the others, whatever they overlap: they may add to them, and replace none (P12).
+        """
         for detect in self._also.values():
             found = [
-                tuple(resolve([*findings, *also])) if (also := detect(text)) else findings
+                tuple(sorted([*findings, *also], key=lambda one: (one.start, -one.end)))
+                if (also := detect(text))
+                else findings
                 for text, findings in zip(texts, found, strict=True)
             ]
         if not self.allowed or not any(found):

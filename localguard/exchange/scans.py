@@ -94,14 +94,14 @@ def _add_keyed(found: list[Scan], text: bytes, context: bytes, levels: tuple[tup
 
 def locate_all(scans: Sequence[Scan], results: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
     """Findings of all scans of one boundary text, in its offsets, in order."""
-    located: dict[tuple[int, int, str], Finding] = {}
+    located: dict[tuple[int, int, str, str, bool], Finding] = {}
     for scan, findings in zip(scans, results, strict=True):
         if not findings:
             continue
         for finding, span in zip(findings, scan.locate(findings), strict=True):
             if span is not None and span[0] < span[1]:
                 located.setdefault(
-                    (*span, finding.type),
+                    (*span, finding.type, str(finding.data_class), finding.distinctive),
                     Finding(*span, finding.type, finding.data_class, finding.rule, finding.distinctive),
                 )
     return tuple(sorted(located.values(), key=lambda one: (one.start, -one.end)))

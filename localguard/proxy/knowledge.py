@@ -16,7 +16,7 @@ from localguard.config import git_authors, secret_files
 from localguard.config.rule_files import read_rule_file
 from localguard.detect.dictionary import MAX_WORDS
 from localguard.detect.finding import Finding
-from localguard.detect.rules import Rule, merge_packs, parse_pack
+from localguard.detect.rules import Rule, RuleInvalid, merge_packs, parse_pack
 from localguard.detect.scanner import Scanner
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.policy.model import Layer, LayerName
@@ -26,6 +26,8 @@ _LOOK_SECONDS: Final = 1.0
 _WALK_SECONDS: Final = 30.0
 _AUTHORS_SECONDS: Final = 600.0
 _MAX_RULE_FILES: Final = 50
+_MAX_RULES: Final = 500
+"""They run in the daemon, on every new text."""
 
 _Settings = tuple[tuple[str, ...] | None, bool]
 """Globs of secret files (None for the built-in ones), and whether the repository's authors count."""
@@ -103,12 +105,18 @@ class Knowledge:
         files = {
             path: secret_files.signature(path)
             for root in roots
-            for path in sorted((root / RULES_DIRECTORY).glob("*.toml"))[:_MAX_RULE_FILES]
+            for path in sorted((root / RULES_DIRECTORY).glob("*.toml"))[: _MAX_RULE_FILES + 1]
         }
         if files == known.rule_files:
             return
         try:
-            rules = [rule for path in files for rule in merge_packs([read_rule_file(path)])]
+            if len(files) > _MAX_RULE_FILES:
+                raise RuleInvalid(f"{RULES_DIRECTORY}: more than {_MAX_RULE_FILES} rule files")
+            rules = []
+            for path in files:
+                rules += merge_packs([read_rule_file(path)])
+                if len(rules) > _MAX_RULES:
+                    raise RuleInvalid(f"{path.name}: with it, the repository has more than {_MAX_RULES} rules")
             rules += _rules_of_authors(known.authors)
         except Exception as error:
             known.problem = error

@@ -55,6 +55,8 @@ class _Entry:
     known: Known
     placeholder: str
     swept: bool
+    passes: bool = False
+    """It would be swept, but may leave for now."""
 
 
 class Vault:
@@ -71,6 +73,7 @@ class Vault:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._bytes = 0
         self._sweep = Sweep()
+        self._is_allowed: Callable[[str], bool] | None = None
         self._cores: list[tuple[bytes, ...]] = []
         self._cores_forgotten = 0
         self._stricter: dict[bytes, str] = {}  # by swept spelling, the class of what was first known as a laxer one
@@ -115,9 +118,8 @@ class Vault:
                 self._entries.move_to_end(tag)
                 if _rank(data_class) < _rank(entry.known.data_class):
                     self._tighten(entry, data_class)
-            if distinctive and not entry.swept:
-                entry.swept = True
-                self._start_sweeping(entry.known)
+            if distinctive and not entry.swept and not entry.passes:
+                self._sweep_unless_allowed(entry)
             return entry.placeholder
 
     def add_known(
@@ -147,14 +149,19 @@ class Vault:
             self._entries.move_to_end(tag)
             return entry.known
 
-    def stop_sweeping(self, is_allowed: Callable[[str], bool]) -> int:
-        """Look no longer for the values that `is_allowed` says yes to; return how many. Their placeholders stay theirs."""
+    def let_pass(self, is_allowed: Callable[[str], bool] | None) -> None:
+        """Look for no value that `is_allowed` says yes to, from now on, and again for those that an earlier one let pass.
+
+        None lets none pass. Their placeholders stay theirs.
+        """
         with self._lock:
-            stopped = [one for one in self._entries.values() if one.swept and is_allowed(one.known.value)]
+            self._is_allowed = is_allowed
+            stopped = [one for one in self._entries.values() if one.swept and self._may_pass(one.known.value)]
             for entry in stopped:
                 self._sweep.remove([pattern.text for pattern in _patterns(entry.known)])
-                entry.swept = False
-            return len(stopped)
+                entry.swept, entry.passes = False, True
+            for entry in [one for one in self._entries.values() if one.passes]:
+                self._sweep_unless_allowed(entry)
 
     def knows(self, value: str) -> bool:
         """Say whether exactly `value` has a placeholder already."""
@@ -240,6 +247,15 @@ class Vault:
             for pattern in patterns:
                 self._stricter[pattern.text] = data_class
             self._learn_cores(patterns)
+
+    def _may_pass(self, value: str) -> bool:
+        return self._is_allowed is not None and self._is_allowed(value)
+
+    def _sweep_unless_allowed(self, entry: _Entry) -> None:
+        entry.passes = self._may_pass(entry.known.value)
+        entry.swept = not entry.passes
+        if entry.swept:
+            self._start_sweeping(entry.known)
 
     def _start_sweeping(self, known: Known) -> None:
         self._learn_cores([pattern for pattern in _patterns(known) if self._sweep.add(pattern)])
