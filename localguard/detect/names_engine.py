@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.prefilter import Gate
+from localguard.detect.presidio_import import with_spacy
 from localguard.errors import LocalguardError
 
 _GATE: Final = "names/model"
@@ -46,6 +47,7 @@ class NamesEngine:
         path = self._path
         if not path.is_dir():
             raise NamesModelMissing(f"There is no language model at {path}. See `localguard doctor`.")
+        with_spacy()
         from presidio_analyzer.nlp_engine import SpacyNlpEngine
         from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 

@@ -269,15 +269,17 @@ class PresidioEngine:
 
         import tldextract
         import tldextract.tldextract
-        from presidio_analyzer import predefined_recognizers
 
+        from localguard.detect.presidio_import import predefined_recognizers
+
+        recognizers = predefined_recognizers()
         # Otherwise the e-mail recognizer fetches the public suffix list at its first use.
         tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
         logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL)  # its messages quote what failed to validate
         built = {}
         for recognizer in RECOGNIZERS:
             name = f"presidio/{recognizer.rule}"
-            instance = getattr(predefined_recognizers, recognizer.name)()
+            instance = getattr(recognizers, recognizer.name)()
             built[name] = (recognizer, instance, compile_pattern(recognizer.gate))
         self._recognizers = built
 

@@ -1,6 +1,8 @@
 """Names by a language model: a tiny one is trained here, and found at exact bytes behind text of any script."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,24 @@ def test_a_model_that_is_not_there_is_told_and_not_downloaded(tmp_path: Path) ->
     (tmp_path / "config.cfg").write_text("broken")
     with pytest.raises(NamesModelMissing, match="cannot be loaded"):
         NamesEngine(str(tmp_path)).load()
+
+
+def test_presidio_is_imported_without_spacy_until_a_model_needs_it(model: str) -> None:
+    program = """
+import sys
+from localguard.detect.names_engine import NamesEngine
+from localguard.detect.presidio_engine import PresidioEngine
+from localguard.detect.scanner import Scanner
+
+mail = b"write to team@northmill.io\\n"
+scanner = Scanner([], [PresidioEngine()])
+found = scanner.scan(mail)
+assert [one.type for one in found] == ["EMAIL"], found
+assert not {"spacy", "thinc", "numpy"} & set(sys.modules)
+both = Scanner([], [PresidioEngine(), NamesEngine(sys.argv[1])])
+found_by_both = both.scan(mail + b"please ask Mirela Okari about it")
+assert [one.type for one in found_by_both] == ["EMAIL", "PERSON"], found_by_both
+assert scanner.scan(mail) == found
+"""
+    done = subprocess.run([sys.executable, "-c", program, model], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
