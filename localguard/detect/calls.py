@@ -12,7 +12,7 @@ from localguard.detect.context_validators import told
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
-from localguard.detect.randomness import looks_random
+from localguard.detect.randomness import looks_random, surprise
 from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
@@ -22,14 +22,14 @@ _LOGIN: Final = (
     r"ftp_login|ldap_bind|simple_bind(?:_s)?|getconnection|passwordauthentication|networkcredential|http(?:basic|digest)auth|"
     r"(?:set_?)?basic_?auth|basicauth|digest_?auth|create_?(?:super)?user|usernamepassword\w+|plainauth|credentials?|"
     r"set_?credentials|with_?credentials|make_connection|connect|bind|dial|open_connection|add_user|adduser|sqlconnect|"
-    r"register|createuserwithemailandpassword|signinwithemailandpassword))"
+    r"register|client|basic|plain|createuserwithemailandpassword|signinwithemailandpassword))"
 )
 # Calls that take a key or secret among their arguments, the first included.
 _CRYPTO: Final = (
     r"(?:(?i:jwt|jsonwebtoken|jose|jws)\.(?i:sign|encode|verify|decode)|(?i:createHmac|create_hmac|createCipher(?:iv)?|"
     r"createDecipher(?:iv)?|cookieParser|Fernet|cookie_?session|secretKeySpec|SymmetricSecurityKey|itsdangerous\.\w+|"
     r"URLSafe(?:Timed)?Serializer|hash_hmac|openssl_encrypt|openssl_decrypt|hmac\.new|hmac\.digest|crypto_secretbox|"
-    r"(?:AES|DES3?|Blowfish|ARC4|ChaCha20)\.new|HmacSHA(?:256|512|1)|HMAC|setSigningKey|signWith|CryptoJS\.\w+\.(?:en|de)crypt)"
+    r"(?:AES|DES3?|Blowfish|ARC4|ChaCha20)\.new|HmacSHA(?:256|512|1)|HMAC|encrypt|decrypt|sign|pbkdf2_hmac|pbkdf2|unlock|setSigningKey|signWith|CryptoJS\.\w+\.(?:en|de)crypt)"
     r"|GetBytes)"
 )
 _QUOTED: Final = r"""[bBfFrRuN@]?(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)')"""
@@ -38,9 +38,11 @@ _ARGUMENT: Final = re.compile(
 )
 _OTHER: Final = re.compile(
     r"(?i)(?:hs|rs|es|ps)\d{3}|sha-?\d{0,3}(?:-?\d{3})?|md5|aes\b.*|utf-?8|latin-?1|ascii|hex|base64|\d+[smhd]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
-    r"[\w-]+(?:\.[\w-]+)*\.(?-i:[a-z]{2,6})|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:cn|uid|ou|dc|o|c|l|st|host|hostaddr|user(?:name)?|uid|dbname|database|db|port|charset|server|driver|data source|initial catalog|method|type|name|id|mode|sslmode|path|scope|domain|expires|max-age|alg)=.*|.*://.*|.*[\s/\\{}<>;(].*|[\w-]+:[\w:;=.-]*|[a-z]+_?\d{1,2}|on[A-Z]\w*|"
+    r"[\w-]+(?:\.[\w-]+)*\.(?-i:[a-z]{2,6})|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:cn|uid|ou|dc|o|c|l|st|host|hostaddr|user(?:name)?|uid|dbname|database|db|port|charset|server|driver|data source|initial catalog|method|type|name|id|mode|sslmode|path|scope|domain|expires|max-age|alg)=.*|.*://.*|.*[\s/\\{}<>;(].*|[\w-]+:[\w:;=.-]*|[a-z]{2}(?:-[a-z]+)+-\d|rs[as][\w-]*|ecd?s?[ah]\w*-.*|on[A-Z]\w*|"
     r"#[\w-]+|\.\w+|\w+\.\w+\(.*|%\w"
 )
+_NUMBERED: Final = re.compile(r"(?i)[a-z]+_?\d{1,2}")  # a name with a number
+_ODD: Final = 4.0  # mean surprise of letter pairs that few names reach
 _GATES: Final[dict[str, str]] = {
     "call/login": r"\b"
     + _LOGIN
@@ -109,6 +111,6 @@ def _arguments(name: str, piece: Piece) -> Iterator[Finding]:
 def _secret(value: str, name: str) -> bool:
     if name == "call/crypto" and len(value) >= 16 and looks_random(value):
         return True
-    if len(value) < 5 or _OTHER.fullmatch(value):
+    if len(value) < 5 or _OTHER.fullmatch(value) or (_NUMBERED.fullmatch(value) and surprise(value) < _ODD):
         return False
     return told(value)

@@ -94,6 +94,7 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
     **_family("keytool jarsigner", Options(spaced=word_set("-storepass -keypass -srcstorepass -deststorepass -new"))),
     **_family("ssh-keygen", Options(spaced=word_set("-N -P"))),
     **_family("snmpwalk snmpget snmpset snmpbulkwalk", Options(spaced=word_set("-c -A -X"))),
+    **_family("security", Options(first=word_set("add-generic-password add-internet-password"), spaced=word_set("-w"))),
     **_family("netsh netsh.exe", Options(joined=("key=", "keyMaterial="))),
     **_family("xfreerdp wfreerdp xfreerdp3", Options(joined=("/p:",))),
     **_family("cmdkey cmdkey.exe", Options(joined=("/pass:",))),

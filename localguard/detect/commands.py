@@ -85,7 +85,7 @@ class CommandEngine:
             for piece in pieces(window, pattern):
                 spans = _piped(piece.text) if name == "command/piped" else _commands(piece.text)
                 for start, end in spans:
-                    if piece.holds(start, end) and not_placeholder(piece.text[start:end]):
+                    if piece.holds(start, end) and not_placeholder(piece.text[start:end].partition("\\n")[0]):
                         yield _finding(piece, start, end)
 
 

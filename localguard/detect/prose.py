@@ -27,7 +27,7 @@ _GATES: Final[dict[str, str]] = {
     "prose/thing": _ANY_THING + r"[a-z]*[^\w\n(\[][^\n]*?" + _MIXED,
     "prose/as": r"[^\s][ \t\"'`](?:"
     + telling.AS
-    + r"[ \t]+(?:\w+[ \t]+)?"
+    + r"[ \t]+(?:\w+[ \t]+)?(?:\w+[ \t]+)?"
     + telling.CHOSEN
     + r"|to[ \t]+(?:log|sign|connect|authenticate))",
     "prose/login": r"(?:^|[ \t])(?:" + telling.WITH + r")[ \t]+[\"'`]?[^\s\"'`]*" + _MIXED,
@@ -181,7 +181,9 @@ def _things(text: str) -> Iterator[_Span]:
             if group == "bare":
                 start, end = _trimmed(text, start, end)
             value = text[start:end]
-            if (several and not linked and value.lower() not in _SEVERAL) or (words and _ASSIGNED.match(value)):
+            if (several and not linked and value.lower() not in _SEVERAL and not _LINK.fullmatch(value)) or (
+                words and _ASSIGNED.match(value)
+            ):
                 break
             if found["drawn"] and not linked and _PUBLIC_NAME.fullmatch(value):
                 break
@@ -314,7 +316,11 @@ def _users(text: str) -> Iterator[_Span]:
             continue
         value = text[span[0] : span[1]]
         spaced = " " in found["link"] and bool(found["link"].strip())
-        if _strong(value) or ((spaced or ("@" in found[0] and found["link"] == ":")) and _chosen(value)):
+        if (
+            _strong(value)
+            or _CHOSEN.fullmatch(value)
+            or ((spaced or ("@" in found[0] and found["link"] == ":")) and _chosen(value))
+        ):
             yield span
 
 

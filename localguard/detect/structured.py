@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from localguard.detect.context_validators import not_placeholder
+from localguard.detect.context_validators import handed_over, not_placeholder
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.keynames import is_weak_key, secret_key_type
 from localguard.detect.literals import literal_value
 from localguard.detect.prefilter import Gate
+from localguard.detect.randomness import surprise
 from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
@@ -54,9 +55,12 @@ _GATES: Final[dict[str, tuple[str, int]]] = {
         + _HINT
         + r"|(?i:credential|pass\b))|(?i:what is|what's|was ist|welches|quel est)[^\n]*(?:"
         + _HINT
-        + r")[^\n]*\?",
+        + r")[^\n]*\?|(?:^|\n)[> \t]*(?:"
+        + _HINT
+        + r")[\w ]*\?[ \t]*\r?(?:\n|$)",
         _NEAR,
     ),
+    "structured/lone": (r"(?:^|\n)[A-Za-z0-9+/_-]{24}[A-Za-z0-9+/_-]*={0,2}[ \t]*\r?(?:\n|$)", 4),
     "structured/netrc": (
         r"(?:^|\n)[ \t]*(?:machine[ \t]+\S+|<auth-user-pass>|default[ \t]*\r?)[ \t]*\r?(?:\n|$)",
         _NEAR,
@@ -90,7 +94,8 @@ class StructuredEngine:
         self.load()
         for gate in self._gates:
             if gate.name in window.gates:
-                for start, end, kind in _read(window.text, self._patterns[gate.name], gate):
+                alone = gate.name == "structured/lone"
+                for start, end, kind in _lone(window) if alone else _read(window.text, self._patterns[gate.name], gate):
                     value = window.text[start:end].decode("utf-8", "replace")
                     yield Finding(
                         window.start + start,
@@ -124,6 +129,23 @@ def _read(text: bytes, pattern: Any, gate: Gate) -> Iterator[_Span]:
         position = max(right, low + consumed, found.end(), found.start() + 1)
 
 
+_LONE: Final = re.compile(rb"(?m)^([A-Za-z0-9+/_-]{24,100}={0,2})[ \t]*\r?$")
+_EDGE_LINE: Final = re.compile(rb"[ \t\r]*(?:[`~]{3}\w*)?[ \t\r]*")
+
+
+def _lone(window: Window) -> Iterator[_Span]:
+    """A generated value that is a paragraph or a code block by itself: nothing of a longer base64 text."""
+    text = window.text
+    for found in _LONE.finditer(text):
+        start, end = found.span(1)
+        before = text[text.rfind(b"\n", 0, start - 1) + 1 : start - 1] if start else b""
+        after = text[found.end() + 1 : (text.find(b"\n", found.end() + 1) + len(text) + 1) % (len(text) + 1)]
+        if (start == 0 and window.start > 0) or not (_EDGE_LINE.fullmatch(before) and _EDGE_LINE.fullmatch(after)):
+            continue
+        if handed_over(found[1].decode(), ""):
+            yield start, end, "SECRET"
+
+
 def _lines(block: str) -> Iterator[tuple[int, str]]:
     """Each line with the place of its start."""
     position = 0
@@ -138,6 +160,7 @@ def _kind(key: str) -> str | None:
     return None if len(name) > 40 or is_weak_key(name) else secret_key_type(name)
 
 
+_ODD_WORD: Final = 4.2  # mean surprise of letter pairs in a cell of letters that is no word
 _CELL_EDGE: Final = " \t\"'`*"
 
 
@@ -192,7 +215,8 @@ def _cell_value(value: str, kind: str) -> bool:
     if " " in value or not not_placeholder(value):
         return False
     if kind == "PASSWORD":
-        return not value.isalpha() and literal_value(value, "password", "quoted")
+        odd = not value.isalpha() or (len(value) >= 6 and surprise(value) >= _ODD_WORD)
+        return odd and literal_value(value, "password", "quoted")
     return len(value) >= 8 and literal_value(value, "token", "quoted")
 
 

@@ -54,11 +54,11 @@ EMAIL: Final = r"[\w.+-]{1,40}@[\w-]{1,40}(?:\.[\w-]{2,20}){1,3}"
 HANDED_OVER: Final = (
     r"(?i:(?:here|there) (?:you (?:go|are)|it is|ya go)|here(?:'s|’s| is) (?:it|(?:the|a) \w{2,8} one)|voici|voil(?:à|a)|hier bitte|"
     r"hier ist (?:es|er|sie)|bitte sehr|ecco(?:lo|la)?|aqu(?:í|i) (?:est(?:á|a)|va|tienes?|tem)|segue|alsjeblieft|mine is|"
-    r"(?:the|a) (?:new|old|other|current|right|correct|working|latest|real|good) one(?: is|'s)?)"
+    r"(?:the|a) \w{2,12} one(?: is|'s))"
 )
 HANDED: Final = (
     r"(?i:try(?: it)?(?: with)?|use|used|using|it(?:'s|’s| is)(?: now| still)?|that(?:'s|’s| is)|this one(?: works)?|(?:the )?answer is|"
-    r"should be|works with|(?:changed|set|reset|switched) (?:it )?to|typed|entered|nimm|nutze|versuch \w* ?mit|prova|usa|prueba|"
+    r"should be|works with|(?:changed|set|reset|switched|rotated|updated) (?:it )?to|it was|wi-?fi|yes|sure|old|new|replaced|typed|entered|nimm|nutze|versuch \w* ?mit|prova|usa|prueba|"
     r"toma|probeer|gebruik|utilise|essaie)"
 )
 PHRASE: Final = r"(?i:passphrase|pass phrase|passwort|password|kennwort|mot de passe|phrase secr(?:è|e)te|frase de contrase(?:ñ|n)a|seed phrase)"
