@@ -70,8 +70,8 @@ def predefined_recognizers() -> Any:
 def with_spacy() -> None:
     """Have the next import of Presidio be of the whole. Recognizers that were built before go on working."""
     with _LOCK:
-        if "spacy" in sys.modules:
+        engine = sys.modules.get("presidio_analyzer.nlp_engine.spacy_nlp_engine")
+        if not isinstance(getattr(engine, "spacy", None), _Absent):
             return
         for name in [name for name in sys.modules if name.partition(".")[0] == "presidio_analyzer"]:
             del sys.modules[name]
-        importlib.import_module("spacy")

@@ -43,7 +43,8 @@ class Scanner:
     def __init__(self, rules: Sequence[Rule], engines: Sequence[Engine] = ()) -> None:
         self._rules = RuleEngine(rules)
         self._engines = tuple(engines)
-        self._loaded = False
+        self._gates = [frozenset(gate.name for gate in engine.gates) for engine in engines]
+        self._loaded: set[int] = set()
         gates = [gate_of(rule) for rule in rules]
         for engine in engines:
             gates.extend(engine.gates)
@@ -58,19 +59,27 @@ class Scanner:
 
     def load(self) -> None:
         """Builds the engines now, rather than at the first `examine`."""
-        for engine in self._engines:
+        for number in range(len(self._engines)):
+            self._load(number)
+
+    def _load(self, number: int) -> Engine:
+        engine = self._engines[number]
+        if number not in self._loaded:
             engine.load()
-        self._loaded = True
+            self._loaded.add(number)
+        return engine
 
     def examine(self, windows: Sequence[Window]) -> list[Finding]:
-        """The findings in `windows`, sorted by start, overlaps resolved; offsets are in the whole text."""
-        if windows and not self._loaded:
-            self.load()
+        """The findings in `windows`, sorted by start, overlaps resolved; offsets are in the whole text.
+
+        Engines that none of the windows is for are not loaded.
+        """
         findings: list[Finding] = []
         for window in windows:
             findings.extend(undecorated(self._rules.examine(window), window))
-            for engine in self._engines:
-                findings.extend(engine.examine(window))
+            for number, gates in enumerate(self._gates):
+                if not gates.isdisjoint(window.gates):
+                    findings.extend(self._load(number).examine(window))
         return resolve(findings)
 
     def scan(self, text: bytes) -> list[Finding]:

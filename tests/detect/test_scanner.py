@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from localguard.detect.finding import DataClass, Finding
-from localguard.detect.prefilter import CUT, LONG_LINE, MAX_RUN, MAX_WINDOW
+from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.prefilter import CUT, LONG_LINE, MAX_RUN, MAX_WINDOW, Gate
 from localguard.detect.samples import expand
 from localguard.detect.scanner import Scanner, resolve
 
@@ -261,3 +261,25 @@ def test_secrets_in_the_common_syntaxes_are_found_without_key_and_quotes(
 ) -> None:
     sample = expand(template, random.Random(template))
     assert [((f.start, f.end), f.type) for f in scanner.scan(sample.text)] == [(sample.span, kind)], sample.text
+
+
+def test_engines_that_no_window_is_for_are_not_loaded() -> None:
+    class Engine:
+        def __init__(self, word: str) -> None:
+            self.gates = [Gate(f"word/{word}", word.encode())]
+            self.loaded = 0
+
+        def load(self) -> None:
+            self.loaded += 1
+
+        def examine(self, window: Window) -> list[Finding]:
+            assert self.loaded
+            return [Finding(window.start, window.end, "PERSON", DataClass.PII, self.gates[0].name, False)]
+
+    one, other = Engine("tulip"), Engine("daffodil")
+    scanner = Scanner([], [one, other])
+    for _ in range(2):
+        assert [finding.rule for finding in scanner.scan(b"a tulip")] == ["word/tulip"]
+    assert (one.loaded, other.loaded) == (1, 0)
+    scanner.load()
+    assert (one.loaded, other.loaded) == (1, 1)
