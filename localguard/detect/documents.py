@@ -23,7 +23,9 @@ _MAX_UNPACKED: Final = 128 * 1024 * 1024
 _MAX_PARTS: Final = 5_000
 _MAX_PAGES: Final = 5_000
 _PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".emf", ".wmf", ".webp")
-_TEXTS: Final = (".xml", ".rels", ".vml")
+_TEXTS: Final = (".xml", ".rels", ".vml", ".rdf", ".psmdcp")
+_MUTE: Final = (".odttf", ".ttf", ".otf", ".fntdata", "/mimetype")
+"""Parts that hold no text of anybody's: fonts, and the name of the format."""
 _BREAKS: Final = frozenset(
     [
         "p",
@@ -147,15 +149,18 @@ def _read_office(data: bytes) -> DocumentText:
         names = {part.filename for part in parts}
         if not names & {"[Content_Types].xml", "content.xml"}:
             raise DocumentUnreadable("this archive is no office document")
+        collected.add(archive.comment.decode("utf-8", "replace"))
         for part in parts:
             name = part.filename.lower()
+            collected.add(part.filename)
+            collected.add(part.comment.decode("utf-8", "replace"))
             if part.is_dir() or name.endswith(_PICTURES):
                 pictures = pictures or name.endswith(_PICTURES)
                 continue
             if part.flag_bits & 1:
                 raise DocumentUnreadable("the document is encrypted")
             if not name.endswith(_TEXTS):
-                if name.endswith((".bin", ".vba", ".docx", ".xlsx", ".pptx", ".zip")):
+                if not f"/{name}".endswith(_MUTE):
                     raise DocumentUnreadable("the document holds other files or programs")
                 continue
             with archive.open(part) as file:

@@ -41,6 +41,15 @@ def test_cells_of_a_sheet_stand_on_lines_of_their_own() -> None:
     assert "4111" in lines
 
 
+def test_names_and_comments_of_parts_are_read_and_fonts_pass() -> None:
+    made = io.BytesIO(docx(["x"], **{"word/fonts/a.odttf": "x", "mimetype": "a/b", "customXml/named-so.xml": "<a/>"}))
+    with zipfile.ZipFile(made, "a") as archive:
+        archive.comment = b"said at the end"
+    text = read_document(made.getvalue()).text
+    assert "named-so" in text
+    assert "said at the end" in text
+
+
 def test_pictures_in_office_documents_are_told() -> None:
     assert read_document(docx(["x"], **{"word/media/a.png": "x"})).has_pictures
     assert not read_document(docx(["x"])).has_pictures
@@ -54,10 +63,13 @@ def test_pictures_in_office_documents_are_told() -> None:
         b"\x89PNG\r\n\x1a\n",
         pdf("x")[: len(pdf("x")) // 3],
         docx(["x"], **{"word/embeddings/a.bin": "x"}),
+        docx(["x"], **{"word/afchunk.html": "<p>another text</p>"}),
+        docx(["x"], **{"notes.txt": "another text"}),
+        docx(["x"], **{"word/embeddings/a.pdf": "x"}),
         docx(["x"], **{"word/a.xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"}),
         docx(["x"], **{"word/a.xml": "<a><b></a>"}),
     ],
-    ids=["pdf", "zip", "png", "cut", "embedded", "entities", "xml"],
+    ids=["pdf", "zip", "png", "cut", "embedded", "page", "note", "pdf inside", "entities", "xml"],
 )
 def test_what_cannot_be_read_whole_is_not_read_at_all(data: bytes) -> None:
     with pytest.raises(DocumentUnreadable):
