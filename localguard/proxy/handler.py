@@ -63,6 +63,8 @@ log = logging.getLogger(__name__)
 
 _INLINE_BYTES = 256 * 1024
 """Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
+_JUDGING_SECONDS = 10.0
+"""For the rules of a repository, which are linear, and may be slow all the same."""
 _MODEL_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,79}")
 _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
@@ -200,12 +202,17 @@ class Guard:
             found: Sequence[tuple[Finding, ...]] = await self._scan_pool.scan(reading.texts)
             if memory.judges:
                 scanned_by_all = found
-                found = await _off_loop(lambda: memory.judged(reading.texts, scanned_by_all), size)
+                judging = asyncio.to_thread(
+                    memory.judged, reading.texts, scanned_by_all
+                )  # by others' rules, at any length
+                found = await asyncio.wait_for(judging, _JUDGING_SECONDS)
             await _off_loop(lambda: reading.receive_findings(found), size)
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
         except RuleInvalid as invalid:
             raise Refused(refusals.of_rules(invalid)) from None
+        except TimeoutError:
+            raise Refused(refusals.of_scanner(ScanTimeout("the repository's rules take too long"))) from None
         except (ScanTimeout, ScannerFailed) as error:
             raise Refused(refusals.of_scanner(error)) from None
         facts = reading.facts

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +142,20 @@ def test_P3_more_rules_than_are_run_are_refused_not_left_out(repository: Reposit
     status, upstream = repository.say("hello heron9")
     assert status == 503
     assert not upstream
+
+
+def test_P3_rules_that_are_slow_hold_no_other_workspace_up(repository: Repository, guard: Guarded) -> None:
+    (repository.rules / "own.toml").write_text(
+        "".join(
+            f'[[rules]]\nid = "own/r{at}"\ntype = "CODE"\nclass = "custom"\ndescription = "x"\n'
+            f"pattern = '((?:[a-z ]{{1,50}}x?){{0,15}}{at})'\n"
+            for at in range(6)
+        )
+    )
+    slow = threading.Thread(target=repository.say, args=("a b " * 22_000,))
+    slow.start()
+    time.sleep(1)
+    begun = time.monotonic()
+    assert guard.post(f"/{CHAT}", chat("hello"))[0] == 200
+    assert time.monotonic() - begun < 5
+    slow.join()
