@@ -20,6 +20,9 @@ from localguard.detect.rules import RE2_OPTIONS, compile_pattern
 
 LONG_LINE: Final = 4096  # lines up to here are taken whole
 CUT: Final = 1280  # how much of a longer line is taken on either side of a match
+MAX_SEARCH: Final = (
+    262_144  # bytes that a gate looks over at once: one that looks on along its line must not do so for ever
+)
 MAX_RUN: Final = 65536  # how far a cut moves outwards to the end of the token that it would split
 MAX_WINDOW: Final = 65536  # windows that overlap or touch are merged up to this size
 MOST_GATES: Final = 160  # in one alternation
@@ -208,9 +211,13 @@ def _spans(
     looked up on the window itself.
     """
     while position < size:
-        found = expression.search(text, position, size)
+        limit = min(size, position + MAX_SEARCH)
+        found = expression.search(text, position, limit)
         if found is None:
-            return
+            if limit == size:
+                return
+            position = _next_search(text, position, limit)
+            continue
         start, end = found.span()
         left, cut_left = _line_start(text, start)
         right, cut_right = _line_end(text, max(end, start + 1))
@@ -220,7 +227,13 @@ def _spans(
             yield left, far, cut_left, cut_far, bit
         else:
             yield left, right, cut_left, cut_right, bit
-        position = max(right - CUT, end, position + 1) if cut_right else right + 1
+        position = max(right - CUT // 2, end, position + 1) if cut_right else right + 1
+
+
+def _next_search(text: bytes, position: int, limit: int) -> int:
+    """Where to go on when `text[position:limit]` holds no match: behind its last line, or inside of a long one."""
+    line = text.rfind(b"\n", position, limit) + 1
+    return line if line > limit - MAX_SEARCH // 2 else limit - MAX_RUN
 
 
 def _parts(gates: Sequence[Gate], *, loose: bool) -> Iterator[Sequence[Gate]]:
