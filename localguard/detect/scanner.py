@@ -1,6 +1,6 @@
 """The detectors put together: candidates, examination, and one answer per value."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -86,10 +86,19 @@ class Scanner:
         """`examine(candidates(text))`."""
         return self.examine(self.candidates(text))
 
-    def by_rules(self, text: bytes) -> list[Finding]:
-        """What our own rules find in `text`: linear time, no engine, so fit for any thread."""
-        windows = self.candidates(text)
-        return resolve(one for window in windows for one in undecorated(self._rules.examine(window), window))
+    def by_rules(self, text: bytes, is_over: Callable[[], bool] = lambda: False) -> list[Finding]:
+        """What our own rules find in `text`: linear time, no engine, so fit for any thread.
+
+        Raises TimeoutError where `is_over` says so before it begins or between two windows.
+        """
+        if is_over():
+            raise TimeoutError
+        found: list[Finding] = []
+        for window in self.candidates(text):
+            if is_over():
+                raise TimeoutError
+            found += undecorated(self._rules.examine(window), window)
+        return resolve(found)
 
     def whole(self, text: bytes) -> list[Finding]:
         """What the detectors with their gates find on the whole text, without windows. Slow: the measure for tests."""

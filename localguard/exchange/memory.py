@@ -24,6 +24,9 @@ _MAX_FILTERS = 4
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
+Detect = Callable[[bytes, Callable[[], bool]], list[Finding]]
+"""Finds values in a text; raises TimeoutError soon after its second argument says that time is over."""
+
 _MAX_TEXTS = 100_000
 _MAX_ITEM_BYTES = 24 * 1024 * 1024
 _MAX_CLEAN = 20_000
@@ -105,7 +108,7 @@ class WorkspaceMemory:
         self.fingerprint = fingerprint
         self.allowed: frozenset[str] = frozenset()
         """Fingerprints of the values that may leave."""
-        self._also: dict[Hashable, Callable[[bytes], list[Finding]]] = {}
+        self._also: dict[Hashable, Detect] = {}
         self.readings = Readings()
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(50_000)
@@ -126,7 +129,7 @@ class WorkspaceMemory:
         self.vault.let_pass((lambda value: self.fingerprint(value) in fingerprints) if fingerprints else None)
         self._read_again()
 
-    def find_also(self, source: Hashable, detect: Callable[[bytes], list[Finding]] | None) -> None:
+    def find_also(self, source: Hashable, detect: Detect | None) -> None:
         """Find what `detect` of this source finds too, from now on; it must be linear. What was read before is read again."""
         if detect is None and source not in self._also:
             return
@@ -142,15 +145,18 @@ class WorkspaceMemory:
         """Whether `judged` has anything to do."""
         return bool(self.allowed or self._also)
 
-    def judged(self, texts: Sequence[bytes], found: Sequence[tuple[Finding, ...]]) -> Sequence[tuple[Finding, ...]]:
+    def judged(
+        self, texts: Sequence[bytes], found: Sequence[tuple[Finding, ...]], is_over: Callable[[], bool] = lambda: False
+    ) -> Sequence[tuple[Finding, ...]]:
         """The findings of each text with those of the workspace's own rules, without those that the allow list lets through.
 
         The workspace's own stand beside the others, whatever they overlap: they may add to them, and replace none (P12).
+        Raises TimeoutError soon after `is_over` says so.
         """
         for detect in self._also.values():
             found = [
                 tuple(sorted([*findings, *also], key=lambda one: (one.start, -one.end)))
-                if (also := detect(text))
+                if (also := detect(text, is_over))
                 else findings
                 for text, findings in zip(texts, found, strict=True)
             ]

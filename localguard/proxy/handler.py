@@ -7,6 +7,7 @@ refusal in the error shape of the wire format that the agent spoke; everything a
 import asyncio
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -202,10 +203,12 @@ class Guard:
             found: Sequence[tuple[Finding, ...]] = await self._scan_pool.scan(reading.texts)
             if memory.judges:
                 scanned_by_all = found
-                judging = asyncio.to_thread(
-                    memory.judged, reading.texts, scanned_by_all
-                )  # by others' rules, at any length
-                found = await asyncio.wait_for(judging, _JUDGING_SECONDS)
+                over = threading.Event()  # others' rules, at any length: the thread ends with its time
+                judging = asyncio.to_thread(memory.judged, reading.texts, scanned_by_all, over.is_set)
+                try:
+                    found = await asyncio.wait_for(judging, _JUDGING_SECONDS)
+                finally:
+                    over.set()
             await _off_loop(lambda: reading.receive_findings(found), size)
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None

@@ -283,3 +283,18 @@ def test_engines_that_no_window_is_for_are_not_loaded() -> None:
     assert (one.loaded, other.loaded) == (1, 0)
     scanner.load()
     assert (one.loaded, other.loaded) == (1, 1)
+
+
+def test_rules_stop_between_windows_when_their_time_is_over(scanner: Scanner) -> None:
+    text = b"token ghp" + b"_x\n" * 10
+    asked: list[int] = []
+
+    def over() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    assert scanner.by_rules(text) == []
+    with pytest.raises(TimeoutError):
+        scanner.by_rules(b"password = 'x1Y2z3W4'\n\n" * 3, over)
+    with pytest.raises(TimeoutError):
+        scanner.by_rules(text, lambda: True)
