@@ -277,7 +277,7 @@ class _Worker:
     async def examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
         """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone.
 
-        A process that died since its last answer is replaced first: nobody's text was in it.
+        A process that died since its last answer, or did not start, is replaced first: nobody's text was in it.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, budget)
 
@@ -305,7 +305,7 @@ class _Worker:
             self._bury()
 
     def _ask(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
-        if self.alive and not self._process.is_alive():
+        if not self.alive or not self._process.is_alive():
             self._bury()
             self._start()
         connection = self._connection

@@ -21,10 +21,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from spacy.training import Example
 
     rng = random.Random(1)
+    spacy.util.fix_random_seed(1)
     nlp = spacy.blank("en")
     nlp.add_pipe("ner").add_label("PERSON")  # type: ignore[attr-defined]
     examples = []
-    for _ in range(60):
+    for _ in range(120):
         name = f"{rng.choice(FIRST)} {rng.choice(LAST)}"
         text = rng.choice(PATTERNS).format(name)
         start = text.index(name)
@@ -33,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     plain = ["the build is green", "Run the tests first", "open the file and read it"]
     examples += [Example.from_dict(nlp.make_doc(text), {"entities": []}) for text in plain * 5]
     nlp.initialize(lambda: examples)
-    for _ in range(12):
+    for _ in range(20):
         rng.shuffle(examples)
         nlp.update(examples)
     place: Path = tmp_path_factory.mktemp("model")

@@ -200,6 +200,11 @@ def test_opencode_asks_once_when_the_log_cannot_be_written(faulty: Guard, provid
 
 def test_a_guard_that_cannot_write_its_first_key_says_so(provider: Provider, tmp_path: Path) -> None:
     with Guard(tmp_path / "home", policy(provider.port)) as fresh:
+        until = time.monotonic() + 20
+        while (
+            not _workers(fresh) and time.monotonic() < until
+        ):  # the scanner starts behind the port, and keeps its limits
+            time.sleep(0.05)
         with full_disk(fresh):
             status, text = refusal(WHOLE, "openai chat", Way.guarded(fresh.url, retries=2), "hello")
         assert status == 503
