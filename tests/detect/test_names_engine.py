@@ -21,7 +21,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from spacy.training import Example
 
     rng = random.Random(1)
-    spacy.util.fix_random_seed(1)
+    spacy.util.fix_random_seed(1)  # type: ignore[attr-defined]
     nlp = spacy.blank("en")
     nlp.add_pipe("ner").add_label("PERSON")  # type: ignore[attr-defined]
     examples = []
