@@ -52,7 +52,7 @@ def test_what_is_secret_counts_and_what_is_only_a_setting_does_not(tmp_path: Pat
     bare, opaque = made("INTERNAL_CODE=⟦{alnum:24}⟧", 4)
     settings = (
         "AWS_REGION=eu-central-1\nNODE_ENV=production\nDEBUG=true\nAPP_URL=https://app.acme-corp.io/login\n"
-        "IMAGE=ghcr.io/acme/app:1.24.3\nGIT_SHA=0a1b2c3d4e5f60718293a4b5c6d7e8f901234567\nPORT=8080\n"
+        "IMAGE=images.acme-corp.io/app:1.24.3\nGIT_SHA=0a1b2c3d4e5f60718293a4b5c6d7e8f901234567\nPORT=8080\n"
         "RUN_ID=3f2504e0-4f89-41d3-9a0c-0305e82c3301\nQUEUE=celery-default-2\nLOCALE=de_DE.UTF-8\n"
     )
     file = tmp_path / ".env"
