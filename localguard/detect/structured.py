@@ -134,7 +134,10 @@ _EDGE_LINE: Final = re.compile(rb"[ \t\r]*(?:[`~]{3}\w*)?[ \t\r]*")
 
 
 def _lone(window: Window) -> Iterator[_Span]:
-    """A generated value that is a paragraph or a code block by itself: nothing of a longer base64 text."""
+    """A generated value that is a paragraph or a code block by itself: nothing of a longer base64 text.
+
+    A text that is nothing else is an id as often as not (of a session, a header, a member of JSON), and left alone.
+    """
     text = window.text
     for found in _LONE.finditer(text):
         start, end = found.span(1)
@@ -142,7 +145,7 @@ def _lone(window: Window) -> Iterator[_Span]:
         after = text[found.end() + 1 : (text.find(b"\n", found.end() + 1) + len(text) + 1) % (len(text) + 1)]
         if (start == 0 and window.start > 0) or not (_EDGE_LINE.fullmatch(before) and _EDGE_LINE.fullmatch(after)):
             continue
-        if handed_over(found[1].decode(), ""):
+        if text.strip() != found[1] and handed_over(found[1].decode(), ""):
             yield start, end, "SECRET"
 
 

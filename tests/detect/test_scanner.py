@@ -298,3 +298,9 @@ def test_rules_stop_between_windows_when_their_time_is_over(scanner: Scanner) ->
         scanner.by_rules(b"password = 'x1Y2z3W4'\n\n" * 3, over)
     with pytest.raises(TimeoutError):
         scanner.by_rules(text, lambda: True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_text_that_is_one_id_and_nothing_else_is_left_alone(scanner: Scanner, seed: int) -> None:
+    for template in ("ses_{alnum:26}", "{alnum:32}", "run-{lower_digit:24}", "{b64url:40}"):
+        assert scanner.scan(expand(template, random.Random(seed)).text) == [], template
