@@ -35,6 +35,8 @@ HEAD_PARTS = {
 }
 """Each kind of place in a head gets a quarter of the templates, 25 at once."""
 HEAD_PLACES = tuple(f"{place} {number}" for place, parts in HEAD_PARTS.items() for number in range(len(parts)))
+_LEAST_IN_FILES = 9
+"""Characters. A shorter number stands in some digest of a log by chance."""
 _PLAIN = {"model": "stub-1", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -197,7 +199,7 @@ def test_nothing_planted_stands_in_any_file_or_report_of_the_guard(
     values = [value for sent in everything.values() for value in sent.values]
     values += _troubles(own_guard, running_provider)
     own_guard.outcomes(len(PLACES))
-    search = Search(values)
+    search = Search(value for value in values if len(value) >= _LEAST_IN_FILES)
     files = own_guard.files()
     assert {path.name for path in files} >= {"audit.db", "audit.db-wal", "localguard.log"}
     assert {str(path): found for path, text in files.items() if (found := search.in_(text))} == {}
