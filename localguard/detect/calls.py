@@ -5,15 +5,15 @@ no word, no address and no name of an algorithm.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from localguard.detect.context_validators import told
 from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.gated import Gated
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.randomness import looks_random, surprise
-from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
 # Calls with a user and a password somewhere after the first argument.
@@ -58,25 +58,16 @@ _CALLS: Final = {
 _MOST: Final = 6  # arguments looked at
 
 
-class CallEngine:
+class CallEngine(Gated):
     """Reads the arguments of calls behind their gates."""
 
     def __init__(self) -> None:
-        self._gates = [
-            Gate(name, pattern.encode(), apart=True, context=True, together="commands")
-            for name, pattern in _GATES.items()
-        ]
-        self._patterns: dict[str, Any] = {}
-
-    @property
-    def gates(self) -> Sequence[Gate]:
-        """One for calls that log in, one for those that sign or encrypt."""
-        return self._gates
-
-    def load(self) -> None:
-        """Compiles the gates for examination."""
-        if not self._patterns:
-            self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
+        super().__init__(
+            [
+                Gate(name, pattern.encode(), apart=True, context=True, together="commands")
+                for name, pattern in _GATES.items()
+            ]
+        )
 
     def examine(self, window: Window) -> Iterator[Finding]:
         """The secrets among the arguments of calls in `window`; offsets are in the whole text."""

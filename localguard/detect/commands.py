@@ -5,15 +5,15 @@ value. What a program takes is data (`command_options`).
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from localguard.detect.command_options import PIPED, PROGRAMS, Options
 from localguard.detect.context_validators import not_placeholder
 from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.gated import Gated
 from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
-from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
 _RULE: Final = "command/password"
@@ -56,25 +56,16 @@ _GATES: Final[dict[str, str]] = {
 }
 
 
-class CommandEngine:
+class CommandEngine(Gated):
     """Reads command lines behind their gates."""
 
     def __init__(self) -> None:
-        self._gates = [
-            Gate(name, pattern.encode(), apart=True, context=True, together="commands")
-            for name, pattern in _GATES.items()
-        ]
-        self._patterns: dict[str, Any] = {}
-
-    @property
-    def gates(self) -> Sequence[Gate]:
-        """One for programs with options, one for those with positions, one for pipes."""
-        return self._gates
-
-    def load(self) -> None:
-        """Compiles the gates for examination."""
-        if not self._patterns:
-            self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
+        super().__init__(
+            [
+                Gate(name, pattern.encode(), apart=True, context=True, together="commands")
+                for name, pattern in _GATES.items()
+            ]
+        )
 
     def examine(self, window: Window) -> Iterator[Finding]:
         """The passwords in the command lines of `window`; offsets are in the whole text."""

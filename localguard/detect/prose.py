@@ -6,19 +6,19 @@ nearer and plainer the link, the weaker the value may be.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from localguard.detect import telling
 from localguard.detect.context_validators import told
 from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.gated import Gated
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.literals import masked
 from localguard.detect.pieces import pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.randomness import looks_random, odd_case
-from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_common, is_distinctive
 
 _ANY_THING: Final = f"(?:{telling.CHOSEN}|{telling.DRAWN}|{telling.NUMBER})"
@@ -125,25 +125,16 @@ _USER: Final = re.compile(
 )
 
 
-class ProseEngine:
+class ProseEngine(Gated):
     """Reads sentences behind its gates."""
 
     def __init__(self) -> None:
-        self._gates = [
-            Gate(name, pattern.encode(), apart=True, context=True, together=_PASSES.get(name, "commands"))
-            for name, pattern in _GATES.items()
-        ]
-        self._patterns: dict[str, Any] = {}
-
-    @property
-    def gates(self) -> Sequence[Gate]:
-        """One for each way of telling: the thing, its use, a login, a pair."""
-        return self._gates
-
-    def load(self) -> None:
-        """Compiles the gates for examination."""
-        if not self._patterns:
-            self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
+        super().__init__(
+            [
+                Gate(name, pattern.encode(), apart=True, context=True, together=_PASSES.get(name, "commands"))
+                for name, pattern in _GATES.items()
+            ]
+        )
 
     def examine(self, window: Window) -> Iterator[Finding]:
         """The secrets told in the sentences of `window`; offsets are in the whole text."""

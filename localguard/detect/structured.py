@@ -4,16 +4,16 @@ Each reader starts at a line that its gate points out and goes over the lines af
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 from localguard.detect.context_validators import handed_over, not_placeholder
 from localguard.detect.finding import DataClass, Finding, Window
+from localguard.detect.gated import Gated
 from localguard.detect.keynames import is_weak_key, secret_key_type
 from localguard.detect.literals import literal_value
 from localguard.detect.prefilter import Gate
 from localguard.detect.randomness import surprise
-from localguard.detect.rules import compile_pattern
 from localguard.detect.words import is_distinctive
 
 REACH: Final = 8192  # bytes after the line of the gate that a reader sees, rounded down to whole lines
@@ -69,25 +69,16 @@ _GATES: Final[dict[str, tuple[str, int]]] = {
 _Span = tuple[int, int, str]
 
 
-class StructuredEngine:
+class StructuredEngine(Gated):
     """Reads lines together behind its gates."""
 
     def __init__(self) -> None:
-        self._gates = [
-            Gate(name, pattern.encode(), reach, apart=True, context=True, together="structured")
-            for name, (pattern, reach) in _GATES.items()
-        ]
-        self._patterns: dict[str, Any] = {}
-
-    @property
-    def gates(self) -> Sequence[Gate]:
-        """One for each structure."""
-        return self._gates
-
-    def load(self) -> None:
-        """Compiles the gates for examination."""
-        if not self._patterns:
-            self._patterns = {gate.name: compile_pattern(gate.pattern) for gate in self._gates}
+        super().__init__(
+            [
+                Gate(name, pattern.encode(), reach, apart=True, context=True, together="structured")
+                for name, (pattern, reach) in _GATES.items()
+            ]
+        )
 
     def examine(self, window: Window) -> Iterator[Finding]:
         """The secrets of the structures in `window`; offsets are in the whole text."""
