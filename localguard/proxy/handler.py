@@ -22,6 +22,7 @@ from localguard.config.workspaces import TokensDamaged
 from localguard.detect.finding import Finding
 from localguard.detect.rules import RuleInvalid
 from localguard.exchange.history import PREVIOUS_RESPONSE
+from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision, decide
@@ -197,19 +198,8 @@ class Guard:
         try:
             await self._knowledge.refresh(memory, exchange.caller.workspace.roots, exchange.caller.layers)
             reading = await _off_loop(read, len(body) - memory.readings.prefixes.length(exchange.format.name, body))
-            if documents := reading.documents:
-                reading.receive_documents(await self._scan_pool.read_documents(documents))
-            size = sum(map(len, reading.texts))
-            found: Sequence[tuple[Finding, ...]] = await self._scan_pool.scan(reading.texts)
-            if memory.judges:
-                scanned_by_all = found
-                over = threading.Event()  # others' rules, at any length: the thread ends with its time
-                judging = asyncio.to_thread(memory.judged, reading.texts, scanned_by_all, over.is_set)
-                try:
-                    found = await asyncio.wait_for(judging, _JUDGING_SECONDS)
-                finally:
-                    over.set()
-            await _off_loop(lambda: reading.receive_findings(found), size)
+            found = await self._scan(memory, reading)
+            await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
         except RuleInvalid as invalid:
@@ -221,6 +211,20 @@ class Guard:
         facts = reading.facts
         exchange.facts = replace(facts, model=facts.model or model_in_path(admitted.path))
         return reading
+
+    async def _scan(self, memory: WorkspaceMemory, reading: RequestReading) -> Sequence[tuple[Finding, ...]]:
+        """What is found in each text that is new, attached documents included, by all rules and the workspace's own."""
+        if documents := reading.documents:
+            reading.receive_documents(await self._scan_pool.read_documents(documents))
+        found = await self._scan_pool.scan(reading.texts)
+        if not memory.judges:
+            return found
+        over = threading.Event()  # others' rules, at any length: the thread ends with its time
+        judging = asyncio.to_thread(memory.judged, reading.texts, found, over.is_set)
+        try:
+            return await asyncio.wait_for(judging, _JUDGING_SECONDS)
+        finally:
+            over.set()
 
     # decide
 
