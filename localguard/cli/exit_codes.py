@@ -41,7 +41,7 @@ EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
         "NotReachable": ExitCode.UNREACHABLE,
         "GuardNotReachable": ExitCode.UNREACHABLE,
         "GuardNotOurs": ExitCode.UNREACHABLE,
-        "GuardAnswered": ExitCode.UNREACHABLE,
+        "GuardAnswered": ExitCode.FOUND,
         "LocalguardError": ExitCode.FOUND,
     }
 )

@@ -1,6 +1,7 @@
 """The guard's own addresses below `/-/`: health, challenge, control API and live events (design section 4).
 
-The rule of this file: without the control token a caller learns that a guard is here, and nothing else.
+The rule of this file: without the control token a caller learns that a guard is here, and nothing else. What the API can do
+is a table of `Call`s; each room of the guard offers its own.
 """
 
 import asyncio
@@ -8,14 +9,17 @@ import hmac
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import web
 
 from localguard.config.home import Home, write_private
+from localguard.errors import LocalguardError
 from localguard.proxy.admission import AdmissionRefused, ControlCall
+from localguard.proxy.connection import Limits, read_body
 from localguard.proxy.control_client import NONCE_DIGITS, proof
 from localguard.proxy.headers import bare_credential, joined, query_parts
 
@@ -23,6 +27,67 @@ _NONCE = re.compile(rf"[0-9a-f]{{{NONCE_DIGITS}}}")
 _MOST_EXCHANGES = 1000
 _WAITING_EVENTS = 1000
 _QUIET_SECONDS = 15.0  # a comment this often shows both ends that the other is still there
+_BODY = Limits(body_bytes=64 * 1024, body_stall_timeout=5.0, body_timeout=10.0)
+_MOST_TEXT = 2000
+"""Characters of one text that a caller may give."""
+
+
+class ControlRefused(LocalguardError):
+    """A control call cannot be done. `status` is its HTTP status; the message holds no content of a request."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a caller of the control API gave: the `{names}` of the path, the query's parameters, the body's JSON object."""
+
+    request: web.BaseRequest
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text of the body. Raises ControlRefused (400) where there is none and no default."""
+        value = self.body.get(name, default)
+        if not isinstance(value, str) or len(value) > _MOST_TEXT:
+            raise ControlRefused(400, f"{name} must be a text of at most {_MOST_TEXT} characters.")
+        return value
+
+    def number(self, name: str, default: int | None = None, *, most: int) -> int:
+        """A whole number of the body, from 1 to `most`. Raises ControlRefused (400)."""
+        value = self.body.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ControlRefused(400, f"{name} must be a whole number from 1 to {most}.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One address of the control API, below `/-/api`: `{name}` in `path` stands for one segment.
+
+    `answer` gives the JSON object of the reply. It may raise ControlRefused.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answer: Callable[[Arguments], Awaitable[Mapping[str, object]] | Mapping[str, object]]
+
+    def matches(self, path: str) -> dict[str, str] | None:
+        """The path's names and what stands for them; None if this is another address."""
+        own, given = self.path.split("/"), path.split("/")
+        if len(own) != len(given):
+            return None
+        names: dict[str, str] = {}
+        for mine, theirs in zip(own, given, strict=True):
+            if mine.startswith("{"):
+                names[mine[1:-1]] = theirs
+            elif mine != theirs:
+                return None
+        return names
 
 
 class Control:
@@ -42,9 +107,16 @@ class Control:
     ) -> None:
         self._token = secrets.token_urlsafe(32)
         write_private(home.control_token, self._token.encode("ascii"))
-        self._stop = stop
-        self._status = status
-        self._exchanges = exchanges
+        self._calls: tuple[Call, ...] = (
+            Call("GET", "/status", "What the guard says of itself.", lambda _: status()),
+            Call(
+                "GET",
+                "/exchanges",
+                "The latest exchanges, oldest first; `limit` of them.",
+                lambda given: {"exchanges": _last(exchanges(), _limit(given.query))},
+            ),
+            Call("POST", "/stop", "Finish what runs, then end.", lambda _: _stopping(stop)),
+        )
         self._listeners: set[asyncio.Queue[tuple[str, bytes]]] = set()
         self._lost: dict[asyncio.Queue[tuple[str, bytes]], int] = {}
 
@@ -62,20 +134,29 @@ class Control:
             _only(request, "GET")
             return self._prove(request, call)
         self._check_token(call)
-        if call.path == "/api/status":
-            _only(request, "GET")
-            return _json(self._status())
-        if call.path == "/api/exchanges":
-            _only(request, "GET")
-            return _json({"exchanges": _last(self._exchanges(), _limit(call))})
-        if call.path == "/api/stop":
-            _only(request, "POST")
-            asyncio.get_running_loop().call_soon(self._stop)
-            return _json({"stopping": True})
         if call.path == "/events":
             _only(request, "GET")
             return await self._stream(request)
-        raise AdmissionRefused(404, "localguard_no_such_call", "The control API has no such address.")
+        return await self._call(request, call)
+
+    def offer(self, *calls: Call) -> None:
+        """Add to what the API can do."""
+        self._calls += calls
+
+    async def _call(self, request: web.BaseRequest, call: ControlCall) -> web.StreamResponse:
+        found = [
+            (one, names) for one in self._calls if (names := one.matches(call.path.removeprefix("/api"))) is not None
+        ]
+        if not call.path.startswith("/api/") or not found:
+            raise AdmissionRefused(404, "localguard_no_such_call", "The control API has no such address.")
+        _only(request, *(one.method for one, _ in found))
+        one, names = next((one, names) for one, names in found if one.method == request.method)
+        arguments = Arguments(request, names, dict(query_parts(call.query)), _object(await read_body(request, _BODY)))
+        try:
+            answer = one.answer(arguments)
+            return _json(answer if isinstance(answer, Mapping) else await answer)
+        except ControlRefused as refused:
+            raise AdmissionRefused(refused.status, "localguard_control_refused", f"{refused}") from None
 
     def publish(self, event: str, data: Mapping[str, object]) -> None:
         """Tell everybody who listens on `/-/events`. `data` must hold no content.
@@ -136,11 +217,26 @@ def _only(request: web.BaseRequest, *methods: str) -> None:
         raise AdmissionRefused(405, "localguard_method_refused", f"This address takes {' or '.join(methods)} only.")
 
 
-def _limit(call: ControlCall) -> int:
-    given = dict(query_parts(call.query)).get("limit", "50")
+def _limit(query: Mapping[str, str]) -> int:
+    given = query.get("limit", "50")
     if not given.isascii() or not given.isdigit() or len(given) > 6:
-        raise AdmissionRefused(400, "localguard_limit_invalid", "limit is not a number.")
+        raise ControlRefused(400, "limit is not a number.")
     return min(int(given), _MOST_EXCHANGES)
+
+
+def _stopping(stop: Callable[[], object]) -> Mapping[str, object]:
+    asyncio.get_running_loop().call_soon(stop)
+    return {"stopping": True}
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value = orjson.loads(body) if body else {}
+    except orjson.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise AdmissionRefused(400, "localguard_body_invalid", "The body of a control call is a JSON object.")
+    return value
 
 
 def _last(exchanges: Iterable[Mapping[str, object]], limit: int) -> list[Mapping[str, object]]:

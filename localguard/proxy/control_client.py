@@ -33,10 +33,10 @@ class GuardNotOurs(LocalguardError):
 
 
 class GuardAnswered(LocalguardError):
-    """The guard refused or could not read a control call. `status` is its HTTP status."""
+    """The guard refused or could not read a control call. `status` is its HTTP status; the message is the guard's own."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the guard answered the control call with status {status}")
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(message or f"the guard answered the control call with status {status}")
         self.status = status
 
 
@@ -92,12 +92,17 @@ class ControlClient:
         """Ask the guard to finish what is running and end. Returns as soon as it has agreed."""
         self._call("POST", "/-/api/stop")
 
-    def _call(self, method: str, path: str) -> Any:
+    def call(self, method: str, path: str, **given: object) -> dict[str, Any]:
+        """Make one call of the control API (`path` below `/-/api`) with a JSON object of `given`, and answer its reply."""
+        answer: dict[str, Any] = self._call(method, f"/-/api{path}", json.dumps(given).encode() if given else None)
+        return answer
+
+    def _call(self, method: str, path: str, body: bytes | None = None) -> Any:
         with self._proven() as (connection, token):
-            status, body = self._exchange(connection, method, path, {"Authorization": f"Bearer {token}"})
+            status, answer = self._exchange(connection, method, path, {"Authorization": f"Bearer {token}"}, body)
             if status != 200:
-                raise GuardAnswered(status)
-            return _parsed(body)
+                raise GuardAnswered(status, _told(answer))
+            return _parsed(answer)
 
     @contextlib.contextmanager
     def _proven(self) -> Iterator[tuple[http.client.HTTPConnection, str]]:
@@ -125,10 +130,15 @@ class ControlClient:
             connection.close()
 
     def _exchange(
-        self, connection: http.client.HTTPConnection, method: str, path: str, headers: dict[str, str]
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
     ) -> tuple[int, bytes]:
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
             return response.status, response.read(_MOST_BYTES)
         except TimeoutError:
@@ -142,3 +152,12 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         raise GuardNotOurs("what listens on the port does not speak as a guard does") from None
+
+
+def _told(body: bytes) -> str:
+    """What a refusal says, or nothing."""
+    try:
+        message = json.loads(body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""

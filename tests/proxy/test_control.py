@@ -17,7 +17,7 @@ from aiohttp import web
 from localguard.config.home import Home
 from localguard.proxy.admission import Admission, ControlCall
 from localguard.proxy.connection import head_of
-from localguard.proxy.control import Control
+from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 from localguard.proxy.control_client import (
     ControlClient,
     GuardAnswered,
@@ -293,3 +293,40 @@ async def test_a_slow_listener_loses_events_and_is_told(running: Running) -> Non
         running.control.publish("exchange", {"id": number})
     async with asyncio.timeout(5):
         assert b"event: lost" in await client.reader.readuntil(b'{"events":500}\n\n')
+
+
+async def test_a_room_offers_calls_of_its_own(running: Running) -> None:
+    def answer(given: Arguments) -> dict[str, object]:
+        if given.text("word") == "no":
+            raise ControlRefused(409, "That cannot be done.")
+        return {"id": given.path["id"], "word": given.text("word"), "times": given.number("times", 1, most=3)}
+
+    running.control.offer(Call("POST", "/things/{id}/say", "Say a word.", answer))
+    said = await threaded(lambda: running.client.call("POST", "/things/a/say", word="yes", times=2))
+    assert said == {"id": "a", "word": "yes", "times": 2}
+    for given, status in (
+        ({"word": "no"}, 409),
+        ({"word": 3}, 400),
+        ({"word": "x" * 3000}, 400),
+        ({"word": "yes", "times": 9}, 400),
+        ({"word": "yes", "times": True}, 400),
+    ):
+        with pytest.raises(GuardAnswered) as caught:
+            await threaded(lambda given=given: running.client.call("POST", "/things/a/say", **given))
+        assert caught.value.status == status
+    with pytest.raises(GuardAnswered, match=r"^That cannot be done\.$"):
+        await threaded(lambda: running.client.call("POST", "/things/a/say", word="no"))
+    for method, path, expected in (("GET", "/things/a/say", 405), ("POST", "/things/a/b/say", 404)):
+        with pytest.raises(GuardAnswered) as caught:
+            await threaded(lambda method=method, path=path: running.client.call(method, path))
+        assert caught.value.status == expected
+
+
+@pytest.mark.parametrize("body", [b"[]", b"nothing", b'{"a":', b"\xff"])
+async def test_a_body_that_is_no_json_object_is_refused(running: Running, body: bytes) -> None:
+    head = (
+        f"POST /-/api/stop HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    assert (await running.guard.ask(head.encode() + body)).status == 400
+    assert not running.stopped.is_set()
