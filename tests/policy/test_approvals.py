@@ -1,6 +1,7 @@
 """Who was asked may answer once, for a session, an hour or a task; nothing else is let through."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from localguard.policy.approvals import (
 )
 
 SUBJECT = Subject("repo:x", "openai", "gpt-5", ("user/expensive",), "digest", "session", "docs", b"request")
-OTHERS = {
+OTHERS: dict[str, Any] = {
     "workspace": "repo:y",
     "endpoint": "anthropic",
     "model": "gpt-6",
@@ -77,7 +78,7 @@ def test_no_approval_reaches_another_workspace_endpoint_model_rule_or_policy(sco
         (Scope.TASK, {"request": b"other", "task": None}, False),
     ],
 )
-def test_a_scope_reaches_as_far_as_it_says(scope: Scope, changed: dict[str, object], admitted: bool) -> None:
+def test_a_scope_reaches_as_far_as_it_says(scope: Scope, changed: dict[str, Any], admitted: bool) -> None:
     approvals = asked()
     approvals.answer("x1", allowed(scope), 0.0)
     assert (approvals.granted(replace(SUBJECT, **changed), 1.0) is not None) is admitted
@@ -85,7 +86,8 @@ def test_a_scope_reaches_as_far_as_it_says(scope: Scope, changed: dict[str, obje
 
 @pytest.mark.parametrize(("scope", "missing"), [(Scope.SESSION, "session"), (Scope.TASK, "task")])
 def test_an_approval_for_what_the_request_does_not_name_is_an_error(scope: Scope, missing: str) -> None:
-    approvals = asked(replace(SUBJECT, **{missing: None}))
+    without: dict[str, Any] = {missing: None}
+    approvals = asked(replace(SUBJECT, **without))
     with pytest.raises(ScopeImpossible):
         approvals.answer("x1", allowed(scope), 0.0)
     assert len(approvals.waiting(0.0)) == 1
