@@ -9,8 +9,9 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 MAX_ENCODED: Final = 65_536
@@ -38,11 +39,10 @@ _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Decoded bytes, and for each its first and one past its last byte in the text it came from."""
+    """Decoded bytes and the way back: `origin(start, end)` is where in the text `text[start:end]` came from."""
 
     text: bytes
-    starts: Sequence[int]
-    ends: Sequence[int]
+    origin: Callable[[int, int], tuple[int, int]]
 
 
 def base64_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
@@ -62,12 +62,7 @@ def base64_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
                 continue
             if len(decoded.translate(None, _TEXT)) * 4 > len(decoded):
                 continue  # another of the four places is the right one
-            first = start + lead
-            starts = [first + index * 8 // 6 for index in range(len(decoded))]
-            ends = [first - (-(index + 1) * 8 // 6) for index in range(len(decoded))]
-            if ends and ends[-1] == first + len(body):
-                ends[-1] = end  # the padding goes with the last byte
-            yield Decoded(decoded, starts, ends)
+            yield Decoded(decoded, partial(_of_base64, start + lead, len(body), end))
         position = max(end, found.end())
 
 
@@ -79,7 +74,7 @@ def hex_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
         run = _HEX_RUN.match(text, start, start + MAX_ENCODED)
         end = run.end() if run else found.end()
         decoded = bytes.fromhex(text[start:end].decode("ascii")) if run else b""
-        yield Decoded(decoded, range(start, end, 2), range(start + 2, end + 2, 2))
+        yield Decoded(decoded, partial(_of_hex, start))
         position = max(end, found.end())
 
 
@@ -97,20 +92,21 @@ def gzip_runs(text: bytes, gate: Any) -> Iterator[Decoded]:
             unpacked = zlib.decompressobj(wbits=31).decompress(packed, _MAX_UNPACKED)
         except (ValueError, zlib.error):
             continue
-        yield Decoded(unpacked, _Always(start), _Always(end))
+        yield Decoded(unpacked, partial(_whole, start, end))
 
 
-class _Always(Sequence[int]):
-    """A sequence that holds one number at every place."""
+def _of_base64(first: int, size: int, end: int, low: int, high: int) -> tuple[int, int]:
+    """Where bytes of a run come from that has `size` characters from `first` on, and ends with its padding at `end`."""
+    last = first + -(-high * 8 // 6)
+    return first + low * 8 // 6, end if last == first + size else last
 
-    def __init__(self, number: int) -> None:
-        self._number = number
 
-    def __len__(self) -> int:
-        return 1
+def _of_hex(first: int, low: int, high: int) -> tuple[int, int]:
+    return first + 2 * low, first + 2 * high
 
-    def __getitem__(self, _: Any) -> Any:
-        return self._number
+
+def _whole(start: int, end: int, _low: int, _high: int) -> tuple[int, int]:
+    return start, end
 
 
 def _run_start(text: bytes, position: int) -> int:

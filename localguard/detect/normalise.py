@@ -9,9 +9,10 @@ cipher, and personal data in any disguise.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from localguard.detect.encodings import (
     BASE64_GATE,
@@ -120,16 +121,17 @@ class NormaliseEngine:
 
     def _examine(self, text: bytes, gates: Sequence[str], offset: int, depth: int) -> Iterator[Finding]:
         if any(name in gates for name in _GATES):
-            decoded = _characters(text, gates)
-            for finding in self._look(decoded.text, depth):
-                start, end = decoded.starts[finding.start], decoded.ends[finding.end - 1]
-                if end - start != finding.end - finding.start:  # else it stood there in clear, and was found
-                    yield replace(finding, start=offset + start, end=offset + end)
+            characters = _characters(text, gates)
+            if characters is not None:  # else what could be found stands there in clear
+                for finding in self._look(characters.text, depth):
+                    start, end = characters.origin(finding.start, finding.end)
+                    if end - start != finding.end - finding.start:  # else it stood there in clear, and was found
+                        yield replace(finding, start=offset + start, end=offset + end)
         for name, _, runs in _RUNS:
             if name in gates:
                 for decoded in runs(text, self._patterns[name]):
                     for finding in self._look(decoded.text, depth):
-                        start, end = decoded.starts[finding.start], decoded.ends[finding.end - 1]
+                        start, end = decoded.origin(finding.start, finding.end)
                         yield replace(finding, start=offset + start, end=offset + end)
 
     def _look(self, text: bytes, depth: int) -> Iterator[Finding]:
@@ -145,27 +147,46 @@ class NormaliseEngine:
             yield from self._examine(text, gates, 0, depth - 1)
 
 
-def _characters(text: bytes, gates: Sequence[str]) -> Decoded:
-    """`text` without hidden characters, look-alikes and escapes replaced by what they stand for, as far as `gates` are open."""
+def _characters(text: bytes, gates: Sequence[str]) -> Decoded | None:
+    """`text` without hidden characters, look-alikes and escapes replaced by what they stand for, as far as `gates` are open.
+
+    None where it holds none of them.
+    """
     out, position = bytearray(), 0
-    starts: list[int] = []
-    ends: list[int] = []
+    origins = _Origins([], [])
     for found in _UNIT.finditer(text):
         if _OPENED_BY[found.lastgroup or ""] not in gates:
             continue
         start, end = found.span()
         out += text[position:start]
-        starts.extend(range(position, start))
-        ends.extend(range(position + 1, start + 1))
         position = end
-        for byte in _meaning(found):
-            out.append(byte)
-            starts.append(start)
-            ends.append(end)
+        origins.places.append(len(out))
+        out += _meaning(found)
+        origins.units.append((len(out), start, end))
+    if not origins.places:
+        return None
     out += text[position:]
-    starts.extend(range(position, len(text)))
-    ends.extend(range(position + 1, len(text) + 1))
-    return Decoded(bytes(out), starts, ends)
+    return Decoded(bytes(out), origins.of)
+
+
+class _Origins(NamedTuple):
+    """Where in a text the bytes of its decoded form come from."""
+
+    places: list[int]
+    """Where in the decoded form each unit's meaning begins."""
+    units: list[tuple[int, int, int]]
+    """One past its end there, and the unit's start and end in the text."""
+
+    def of(self, start: int, end: int) -> tuple[int, int]:
+        """The span in the text of the decoded bytes from `start` to `end`."""
+        return self._of(start)[0], self._of(end - 1)[1]
+
+    def _of(self, place: int) -> tuple[int, int]:
+        number = bisect_right(self.places, place) - 1
+        if number < 0:
+            return place, place + 1
+        stop, start, end = self.units[number]
+        return (start, end) if place < stop else (end + place - stop, end + place - stop + 1)
 
 
 def _meaning(found: re.Match[bytes]) -> bytes:
