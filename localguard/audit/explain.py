@@ -56,6 +56,7 @@ def explain(records: Sequence[Record]) -> Explanation:
         paragraphs.append(_refusal(refusal))
     if outcome:
         paragraphs.append(_outcome(outcome, request))
+    paragraphs.append(Paragraph("Approval", tuple(_said(r) for r in records if r.kind == "control")))
     paragraphs.append(Paragraph("Records", tuple(f"{r.seq}  {r.time}  {r.kind}" for r in records)))
     return Explanation(
         exchange=records[0].exchange or "",
@@ -148,6 +149,8 @@ def _decision(record: Record) -> Paragraph:
     lines = []
     if m.get("effect"):
         lines.append(f"Policy says {m['effect']}.")
+    if m.get("approval"):
+        lines.append(f"A person allowed it, asked about exchange {m['approval']}.")
     for rule in m.get("rules") or ():
         reason = f": {rule['reason']}" if rule.get("reason") else "."
         lines.append(
@@ -157,6 +160,20 @@ def _decision(record: Record) -> Paragraph:
     if obligations:
         lines.append("Obligations: " + ", ".join(f"{name} {what}" for name, what in sorted(obligations.items())) + ".")
     return Paragraph("Decision", tuple(lines))
+
+
+def _said(record: Record) -> str:
+    """One question or answer."""
+    m, local = record.metadata or {}, record.local or {}
+    event, scope = m.get("event"), (m.get("detail") or {}).get("scope")
+    if event == "ask":
+        return f"{record.time}  A person was asked."
+    why = f": {m['reason']}" if m.get("reason") else "."
+    if event == "approve":
+        return f"{record.time}  {local.get('by', 'Somebody')} allowed it ({_SCOPES.get(str(scope), scope)}){why}"
+    if event == "deny":
+        return f"{record.time}  {local.get('by', 'Somebody')} said no{why}"
+    return f"{record.time}  {event}"
 
 
 def _content(record: Record) -> Paragraph:
@@ -285,4 +302,10 @@ def _number(count: int, one: str, many: str) -> str:
 
 
 _SHOWN = 20
+_SCOPES = {
+    "once": "this request",
+    "session": "for its session",
+    "hour": "for an hour",
+    "task": "for its task",
+}
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

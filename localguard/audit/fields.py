@@ -116,6 +116,8 @@ class ExchangeContext(TypedDict, total=False):
     """Whose key it is: ``personal``, ``team``, ``service``."""
     policy: str | None
     """Digest of the policy in force."""
+    approval: str
+    """The exchange about which somebody was asked; its control records say who allowed what."""
     effect: str | None
     """``allow``, ``deny`` or ``ask``."""
     rules: list[RuleEntry]

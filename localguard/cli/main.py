@@ -12,6 +12,7 @@ import localguard
 from localguard.cli import (
     agent,
     allow,
+    approve,
     audit,
     demo,
     doctor,
@@ -61,6 +62,7 @@ doctor.register(app)
 scan.register(app)
 rules.register(app)
 allow.register(app)
+approve.register(app)
 audit.register(app)
 endpoint.register(app)
 key.register(app)

@@ -20,6 +20,7 @@ from localguard.config.policy_problems import PolicyInvalid
 from localguard.config.workspaces import Tokens
 from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
+from localguard.proxy.asking import Asking
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
@@ -53,6 +54,7 @@ class Assembly:
         control: Control,
         server: GuardServer,
         scrubber: Scrubber,
+        ask_seconds: float,
     ) -> Self:
         """Put it together for the policy of `watcher`; `stack` closes it. The scanner comes in the background.
 
@@ -72,11 +74,13 @@ class Assembly:
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
+        callers = Callers(Tokens(home))
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
             upstream=upstream,
-            callers=Callers(Tokens(home)),
+            callers=callers,
+            asking=Asking(store, control, callers, wait=ask_seconds),
             keys=keys,
             memories=memories,
             admission=Admission(server.port),

@@ -142,6 +142,10 @@ class Callers:
             policy_digest=policy.digest,
         )
 
+    async def peer_of(self, request: web.BaseRequest) -> Peer | None:
+        """The process at the other end of a request's connection. Raises AdmissionRefused for another user's."""
+        return (await self._connection(request)).peer
+
     async def _connection(self, request: web.BaseRequest) -> _Connection:
         transport = request.transport
         if transport is None:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_BODY_MB = 1024
+_MOST_ASK_SECONDS = 60.0
 
 _SWITCH_INTERVAL = 0.0001
 """Seconds. A thread that reads a large body gives the event loop its turn this often (Python's default is 0.005)."""
@@ -61,7 +62,8 @@ def run(home: Home, *, port: int = 4141, policy: Path | None = None, limits: Lim
     _log_to(home.log_dir / "localguard.log")
     sys.setswitchinterval(_SWITCH_INTERVAL)
     spare_the_collector()
-    asyncio.run(serve(home, port=port, limits=limits or limits_of(os.environ)))
+    environment = os.environ
+    asyncio.run(serve(home, port=port, limits=limits or limits_of(environment), ask_seconds=wait_of(environment)))
 
 
 def spare_the_collector() -> None:
@@ -84,11 +86,22 @@ def limits_of(env: Mapping[str, str]) -> Limits:
     return replace(Limits(), body_bytes=int(given) * 1024 * 1024)
 
 
+def wait_of(env: Mapping[str, str]) -> float:
+    """The seconds for which a request waits for an approval: `LOCALGUARD_ASK_SECONDS`, 0 (nobody is there) to 60, the default."""
+    given = env.get("LOCALGUARD_ASK_SECONDS", "")
+    if not given:
+        return _MOST_ASK_SECONDS
+    if not given.isascii() or not given.isdigit() or int(given) > _MOST_ASK_SECONDS:
+        raise SettingInvalid(f"LOCALGUARD_ASK_SECONDS must be a whole number from 0 to {_MOST_ASK_SECONDS:.0f}")
+    return float(given)
+
+
 async def serve(
     home: Home,
     *,
     port: int,
     limits: Limits,
+    ask_seconds: float = 60.0,
     ready: Callable[[int], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
@@ -130,7 +143,15 @@ async def serve(
         log.info("serving on port %d", server.port)
         stack.callback(assembled.cancel)  # where it could not be made: requests do not wait any longer
         made = await (await asyncio.to_thread(_assembly)).of(
-            parts, home, store=store, keys=keys, watcher=watcher, control=control, server=server, scrubber=scrubber
+            parts,
+            home,
+            store=store,
+            keys=keys,
+            watcher=watcher,
+            control=control,
+            server=server,
+            scrubber=scrubber,
+            ask_seconds=ask_seconds,
         )
         assembled.set_result(made)
         await watcher.start()

@@ -26,9 +26,10 @@ from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision, decide
-from localguard.policy.model import EndpointClass, Obligation, Work
+from localguard.policy.model import Effect, EndpointClass, Obligation, Work
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
+from localguard.proxy.asking import Asking
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
 from localguard.proxy.control import Control
@@ -91,8 +92,10 @@ class Guard:
         control: Control,
         limits: Limits,
         policy: PolicyState,
+        asking: Asking,
     ) -> None:
         self.policy = policy
+        self._asking = asking
         self._recorder = recorder
         self._scan_pool = scan_pool
         self._upstream = upstream
@@ -130,7 +133,7 @@ class Guard:
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
-            await self._decide(exchange)
+            await self._decide(exchange, body)
             redacted = await self._redact(exchange, reading)
             headers = await self._upstream_headers(exchange, redacted)
             await self._recorder.intent(exchange)
@@ -228,8 +231,8 @@ class Guard:
 
     # decide
 
-    async def _decide(self, exchange: Exchange) -> None:
-        """Ask policy, with everything that is known now. Raises Refused for anything but allow."""
+    async def _decide(self, exchange: Exchange, body: bytes) -> None:
+        """Ask policy, with everything that is known now, and a person where policy says so. Raises Refused."""
         caller, facts = exchange.caller, exchange.facts
         assert facts is not None
         endpoint = caller.endpoint
@@ -263,6 +266,8 @@ class Guard:
             if held.id not in exchange.memory.responses:
                 previous = held.member == PREVIOUS_RESPONSE
                 raise Refused(refusals.UNSEEN_RESPONSE if previous else refusals.UNSEEN_HISTORY)
+        if exchange.decision.effect is Effect.ASK:
+            await self._asking.admit(exchange, exchange.decision, body)
 
     def _is_plain_model(self, exchange: Exchange, model: str) -> bool:
         """Whether a model's name is nothing but that."""

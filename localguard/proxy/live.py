@@ -42,6 +42,8 @@ class Exchange:
     decision: Decision | None = None
     redacted: Redacted | None = None
     has_body: bool = False
+    approval: str | None = None
+    """Id of the exchange whose approval admits this one."""
     recorded: bool = False
     """The intent is durable."""
     first_byte: float | None = None

@@ -65,6 +65,8 @@ def context(exchange: Exchange) -> ExchangeContext:
         made["request_bytes"] = facts.body_bytes
         if facts.stream is not None:
             made["stream"] = facts.stream
+    if exchange.approval is not None:
+        made["approval"] = exchange.approval
     if decision is not None:
         obligations = decision.obligations
         made["effect"] = str(decision.effect)

@@ -10,6 +10,7 @@ from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.errors import LocalguardError
 from localguard.exchange.request import Facts, RequestRefused
+from localguard.policy.approvals import Answer
 from localguard.policy.decide import Decision
 from localguard.policy.model import Effect, Endpoint, Obligation
 from localguard.proxy.admission import AdmissionRefused
@@ -176,18 +177,9 @@ UNSEEN_HISTORY = Refusal(
 
 
 def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
-    """What policy has against a request, or None: its effect first, then the obligations that block."""
+    """What policy has against a request, whatever a person may say to it: a denial, or an obligation that blocks."""
     rule = decision.deciding[0].id if decision.deciding else "default"
-    if decision.effect is Effect.ASK:
-        return Refusal(
-            403,
-            "policy_ask",
-            rule,
-            f"{decision.reason} Policy wants a person to be asked, and asking is not possible yet.",
-            "Use another endpoint or model, or change the rule.",
-            "policy",
-        )
-    if decision.effect is not Effect.ALLOW:
+    if decision.effect is Effect.DENY:
         return Refusal(403, "policy_denied", rule, decision.reason, decision.next_step, "policy")
     obligations = decision.obligations
     for name, obligation in (("secret", obligations.secret), ("pii", obligations.pii), ("custom", obligations.custom)):
@@ -211,6 +203,23 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
             "policy",
         )
     return None
+
+
+def of_asking(decision: Decision, exchange: str, answer: Answer | None) -> Refusal:
+    """Nobody allowed a request that policy wants a person to be asked about."""
+    rule = decision.deciding[0].id if decision.deciding else "default"
+    if answer is not None:
+        why = f" ({answer.why})" if answer.why else ""
+        said = f"{decision.reason} {answer.by} was asked and said no{why}."
+        return Refusal(403, "policy_ask_denied", rule, said, "Use another endpoint or model.", "policy")
+    return Refusal(
+        403,
+        "policy_ask",
+        rule,
+        f"{decision.reason} Policy wants a person to be asked, and nobody answered in time.",
+        f"Run `localguard approve {exchange}` in a terminal, then send the same request again within ten minutes.",
+        "policy",
+    )
 
 
 def unattributed(endpoint: Endpoint) -> Refusal:

@@ -1,0 +1,191 @@
+"""Asking a person before a request leaves: it waits, with no byte sent, until somebody answers or the time is over.
+
+Answers come through the control API (command line, terminal UI, tray). Each question and each answer is in the log. A process
+that descends from the agent cannot answer for it; other programs of the same user could, as they could read the control token.
+"""
+
+import asyncio
+import getpass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from localguard.audit.record import RecordInvalid
+from localguard.audit.schema import LogUnavailable
+from localguard.audit.store import Store
+from localguard.config.peer import Peer
+from localguard.policy.approvals import Answer, Approvals, Question, QuestionUnknown, Scope, ScopeImpossible, Subject
+from localguard.policy.decide import Decision
+from localguard.proxy import refusals
+from localguard.proxy.callers import Callers
+from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.live import Exchange
+from localguard.proxy.refusals import Refused
+
+WAIT_SECONDS = 60.0
+"""How long a request waits at most: a person who is there answers sooner, and agents wait longer."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One request that waits."""
+
+    subject: Subject
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    agent: Peer | None = None
+
+
+class Asking:
+    """The questions of one daemon. Lives in its event loop; its calls are offered to `control`."""
+
+    def __init__(self, store: Store, control: Control, callers: Callers, *, wait: float = WAIT_SECONDS) -> None:
+        self._store = store
+        self._control = control
+        self._callers = callers
+        self._wait = wait
+        self._approvals = Approvals()
+        self._waiting: dict[str, _Waiting] = {}
+        self._agents: dict[str, Peer] = {}
+        control.offer(
+            Call("GET", "/approvals", "Requests that wait for a person's answer.", self._list),
+            Call("POST", "/approvals/{id}", "Answer one: `allow`, `scope`, `why`.", self._answer),
+        )
+
+    async def admit(self, exchange: Exchange, decision: Decision, request: bytes) -> None:
+        """Return once somebody has allowed this request; it notes the approval in the exchange. Raises Refused.
+
+        `request` is everything that is about to be sent, before redaction.
+        """
+        subject = _subject(exchange, decision, request)
+        id = exchange.id
+        if (granted := self._approvals.granted(subject, time.monotonic())) is None:
+            granted = await self._ask(exchange, decision, subject)
+        if granted is None:
+            answer = self._approvals.denied(id)
+            raise Refused(refusals.of_asking(decision, id, answer))
+        exchange.approval = granted[0]
+
+    async def _ask(self, exchange: Exchange, decision: Decision, subject: Subject) -> tuple[str, Answer] | None:
+        id = exchange.id
+        question = Question(id, subject, time.monotonic(), decision.reason, _facts(exchange))
+        self._approvals.ask(question)
+        self._waiting[id] = waiting = _Waiting(subject, agent=exchange.caller.peer)
+        if exchange.caller.peer is not None:
+            self._agents[id] = exchange.caller.peer
+        self._note(id, exchange.session, "ask", decision.deciding[0].id if decision.deciding else "default")
+        self._control.publish("question", _shown(question, time.monotonic()))
+        try:
+            async with asyncio.timeout(self._wait):
+                await waiting.answered.wait()
+        except TimeoutError:
+            self._control.publish("question-over", {"id": id})
+        except asyncio.CancelledError:  # the client has gone: nothing would be sent
+            self._approvals.withdraw(id)
+            self._control.publish("question-over", {"id": id})
+            raise
+        finally:
+            del self._waiting[id]
+        granted = self._approvals.granted(subject, time.monotonic())
+        if granted is not None:  # perhaps by the answer to another question, which reaches this one
+            self._approvals.withdraw(id)
+        return granted
+
+    # control calls
+
+    def _list(self, _: Arguments) -> Mapping[str, object]:
+        now = time.monotonic()
+        return {"approvals": [_shown(one, now) | {"waiting": one.id in self._waiting} for one in self._open(now)]}
+
+    def _open(self, now: float) -> Sequence[Question]:
+        questions = self._approvals.waiting(now)
+        kept = {question.id for question in questions}
+        self._agents = {id: peer for id, peer in self._agents.items() if id in kept}
+        return questions
+
+    async def _answer(self, given: Arguments) -> Mapping[str, object]:
+        allow = given.body.get("allow")
+        if not isinstance(allow, bool):
+            raise ControlRefused(400, "allow must be true or false.")
+        try:
+            scope = Scope(given.text("scope", Scope.ONCE))
+        except ValueError:
+            raise ControlRefused(400, f"scope is none of {', '.join(Scope)}.") from None
+        id = given.path["id"]
+        if allow and await self._is_agent(given.request, self._agents.get(id)):
+            raise ControlRefused(403, "An agent cannot approve its own request. Answer in a terminal of your own.")
+        answer = Answer(allow, scope, _user(), given.text("why", ""))
+        try:
+            question = self._approvals.answer(id, answer, time.monotonic())
+        except QuestionUnknown as error:
+            raise ControlRefused(404, f"{error}") from None
+        except ScopeImpossible as error:
+            raise ControlRefused(400, f"{error}") from None
+        self._note(id, question.subject.session, "approve" if allow else "deny", question.subject.rules[0], answer)
+        self._control.publish("answer", {"id": id, "allow": allow, "scope": str(scope)})
+        for other, waiting in self._waiting.items():
+            if other == id or self._approvals.granted(waiting.subject, time.monotonic()) is not None:
+                waiting.answered.set()
+        return {"id": id, "allow": allow, "scope": str(scope), "waiting": id in self._waiting}
+
+    async def _is_agent(self, request: web.BaseRequest, agent: Peer | None) -> bool:
+        """Whether a control call comes from the process that sent the request which is asked about, or from a child of it."""
+        if agent is None or agent.pid is None:
+            return False
+        peer = await self._callers.peer_of(request)
+        return peer is not None and agent.pid in (peer.pid, *(ancestor.pid for ancestor in peer.ancestors))
+
+    def _note(self, id: str, session: str | None, event: str, rule: str, answer: Answer | None = None) -> None:
+        detail: dict[str, str | int | bool | None] = {"rule": rule}
+        if answer is not None:
+            detail["scope"] = str(answer.scope)
+        metadata = {"event": event, "detail": detail} | ({"reason": answer.why} if answer is not None else {})
+        local = {"by": answer.by} if answer is not None else {}
+        with suppress(LogUnavailable, RecordInvalid):  # what cannot be recorded is refused at its intent
+            self._store.note("control", exchange=id, session=session, metadata=metadata, local=local)
+
+
+def _subject(exchange: Exchange, decision: Decision, request: bytes) -> Subject:
+    caller, facts, memory = exchange.caller, exchange.facts, exchange.memory
+    head = f"{exchange.method} {exchange.admitted.path}?{exchange.admitted.query or ''}".encode()
+    return Subject(
+        workspace=caller.workspace.id,
+        endpoint=caller.endpoint.name,
+        model=facts.model if facts is not None else None,
+        rules=tuple(sorted(f"{rule.layer}/{rule.id}" for rule in decision.deciding)) or ("default",),
+        policy=caller.policy_digest,
+        session=exchange.session or (facts.conversation if facts is not None else None),
+        task=caller.task,
+        request=memory.digest(b"approval", head, request),
+    )
+
+
+def _facts(exchange: Exchange) -> dict[str, str | None]:
+    """What a person sees of the request. What a client may fill with anything is only what policy has names for."""
+    caller = exchange.caller
+    return {
+        "agent": caller.agent,
+        "workspace": caller.workspace.name,
+        "sensitivity": str(caller.workspace.sensitivity),
+        "branch": caller.workspace.branch,
+        "task": caller.task,
+        "endpoint": caller.endpoint.name,
+        "class": str(caller.endpoint.endpoint_class),
+        "model": exchange.facts.model if exchange.facts is not None else None,
+        "identity": caller.endpoint.identity,
+    }
+
+
+def _shown(question: Question, now: float) -> dict[str, object]:
+    scopes = [str(scope) for scope in Scope if question.subject.key(scope) is not None]
+    age = int(now - question.asked)
+    return {"id": question.id, "age_seconds": age, "reason": question.reason, "scopes": scopes, **question.facts}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
