@@ -19,6 +19,7 @@ from localguard.cli import (
     endpoint,
     key,
     policy,
+    route,
     rules,
     scan,
     serve,
@@ -67,6 +68,7 @@ audit.register(app)
 endpoint.register(app)
 key.register(app)
 policy.register(app)
+route.register(app)
 workspace.register(app)
 
 

@@ -17,6 +17,7 @@ from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
 from localguard.config.policy_problems import PolicyInvalid
+from localguard.config.routes_file import RoutesFile
 from localguard.config.workspaces import Tokens
 from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
@@ -26,6 +27,7 @@ from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
 from localguard.proxy.recorder import Recorder
+from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
@@ -81,6 +83,7 @@ class Assembly:
             upstream=upstream,
             callers=callers,
             asking=Asking(store, control, callers, wait=ask_seconds),
+            switches=RouteSwitches(RoutesFile(home), store, control, lambda: guard.policy.endpoints),
             keys=keys,
             memories=memories,
             admission=Admission(server.port),

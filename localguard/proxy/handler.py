@@ -47,6 +47,7 @@ from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
 from localguard.proxy.reply import give_reply, judge, origin_of
+from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
 from localguard.proxy.upstream import (
     Destination,
@@ -93,9 +94,11 @@ class Guard:
         limits: Limits,
         policy: PolicyState,
         asking: Asking,
+        switches: RouteSwitches,
     ) -> None:
         self.policy = policy
         self._asking = asking
+        self._switches = switches
         self._recorder = recorder
         self._scan_pool = scan_pool
         self._upstream = upstream
@@ -260,6 +263,9 @@ class Guard:
         refusal = refusals.of_policy(exchange.decision, facts)
         if refusal is not None:
             raise Refused(refusal)
+        objection = self._switches.current.objection(endpoint.name, endpoint_class)
+        if objection is not None:
+            raise Refused(refusals.of_route(*objection))
         if endpoint.credential != "client" and not caller.workspace.attributed:
             raise Refused(refusals.unattributed(endpoint))
         for held in facts.held:

@@ -205,6 +205,11 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
     return None
 
 
+def of_route(reason: str, next_step: str) -> Refusal:
+    """The developer switched the endpoint off."""
+    return Refusal(403, "route_off", "route", reason, next_step, "policy")
+
+
 def of_asking(decision: Decision, exchange: str, answer: Answer | None) -> Refusal:
     """Nobody allowed a request that policy wants a person to be asked about."""
     rule = decision.deciding[0].id if decision.deciding else "default"
