@@ -229,7 +229,7 @@ def _outcome(record: Record, request: Record | None) -> Paragraph:
         ("first byte", _milliseconds(m.get("first_byte_ms"))),
         ("total", _milliseconds(m.get("total_ms"))),
         ("tokens", _counts(m.get("usage"))),
-        ("cost", m.get("cost_usd") and f"{m['cost_usd']} USD ({m.get('price_source')})"),
+        ("cost", _cost(m)),
         ("tool calls", _counts(m.get("tool_calls"))),
         ("commands", _list([entry["command"] for entry in local.get("commands") or ()])),
         ("files", _list([entry["path"] for entry in local.get("files") or ()])),
@@ -247,6 +247,16 @@ def _outcome(record: Record, request: Record | None) -> Paragraph:
         else ()
     )
     return Paragraph("Outcome", lines + withheld + stale)
+
+
+def _cost(metadata: Mapping[str, Any]) -> str | None:
+    if metadata.get("cost_usd") is None:
+        return None
+    basis = {
+        "estimate": ", counted by the guard from what was seen",
+        "reservation": ", as it was reserved: the guard did not see the end",
+    }.get(metadata.get("cost_basis") or "", "")
+    return f"{metadata['cost_usd']} USD ({metadata.get('price_source')}){basis}"
 
 
 def _next_step(request: Record | None, refusal: Record | None, outcome: Record | None) -> str | None:

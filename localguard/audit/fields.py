@@ -20,6 +20,10 @@ Action = Literal["redacted", "allowed", "blocked"]
 Attribution = Literal["token", "header", "peer", "none"]
 """How the workspace was found: a local token, the workspace header, the peer process, or not at all."""
 
+CostBasis = Literal["usage", "estimate", "reservation", "nothing"]
+"""What a cost was counted by: the provider's own counts; what was seen of request and reply, where the provider counted
+nothing or broke off; the reservation, where the guard stopped before the end; nothing, where nothing was carried out."""
+
 OutcomeState = Literal["completed", "failed", "cut", "cancelled", "unknown"]
 """completed: the reply came whole; failed: an error answer or none; cut: the upstream broke off; cancelled: the agent hung
 up; unknown: the guard stopped before the outcome was recorded."""
@@ -140,6 +144,10 @@ class IntentMetadata(ExchangeContext, total=False):
     """Body as it goes upstream."""
     exposed: int
     """Values found in text that had gone out before; they should be rotated (P5)."""
+    reserved_usd: str
+    """The most that this exchange is expected to cost, counted against budgets until it has ended."""
+    price_source: str
+    """By which price that is; see `OutcomeMetadata`."""
 
 
 class InstructionFile(TypedDict, total=False):
@@ -211,6 +219,8 @@ class Usage(TypedDict, total=False):
     output: int
     cache_read: int
     cache_write: int
+    cache_write_1h: int
+    """Of ``cache_write``, what is kept for an hour."""
     reasoning: int
 
 
@@ -237,8 +247,12 @@ class OutcomeMetadata(TypedDict, total=False):
     reply_bytes: int
     usage: Usage | None
     cost_usd: str | None
-    """Decimal digits, e.g. ``0.004310``; null where the price is not known."""
+    """Decimal digits, e.g. ``0.00431``."""
     price_source: str | None
+    """List and version, or the policy's table, and which model's price it is."""
+    price_known: bool
+    """False where a high price stands in for one that nobody gave."""
+    cost_basis: CostBasis
     tool_calls: dict[str, int]
     """Name of the tool to number of calls in the reply."""
     restored: dict[str, int]

@@ -21,6 +21,7 @@ from localguard.config.endpoint_address import (
     problem_with_auth_header,
     problem_with_url,
 )
+from localguard.config.policy_money import price_rules, pricing, problem_with_price
 from localguard.config.policy_problems import PolicyInvalid, PolicyProblem, printable
 from localguard.config.policy_schema import EndpointTable, PolicyFile, TestTable
 from localguard.config.policy_words import dotted, explain
@@ -43,6 +44,7 @@ from localguard.policy.model import (
     When,
     WorkspaceRule,
 )
+from localguard.policy.price import Pricing
 
 _RESERVED_ENDPOINTS = ("w", "-")
 """First path segments with a meaning of their own (design section 4)."""
@@ -64,6 +66,7 @@ def parse_policy(data: bytes, file: str, name: LayerName) -> Layer:
     checks.endpoints()
     checks.workspaces()
     checks.rules()
+    checks.prices()
     if checks.problems or parsed is None:
         raise PolicyInvalid(checks.problems)
     return _layer(parsed, name, file, lines, hashlib.sha256(data).hexdigest())
@@ -200,6 +203,11 @@ class _Checks:
             if entry.get("id") in _RESERVED_RULES:
                 self.report(("rules", position, "id"), "this id names a rule of the guard's own. Choose another.")
 
+    def prices(self) -> None:
+        for position, entry in self._tables("prices"):
+            if (problem := problem_with_price(entry)) is not None:
+                self.report(("prices", position), problem)
+
     def _tables(self, name: str) -> list[tuple[int, dict[str, Any]]]:
         entries = self.raw.get(name)
         if not isinstance(entries, list):
@@ -271,6 +279,8 @@ def _layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path, int
         file=file,
         default_line=line("default"),
         other_hosts=other_hosts,
+        prices=price_rules(parsed, file, line) if name is not LayerName.REPOSITORY else (),
+        pricing=pricing(parsed, line) if name is not LayerName.REPOSITORY else Pricing(),
         not_applied=tuple(not_applied),
         known_values=KnownValues(
             None if parsed.known_values.files is None else tuple(parsed.known_values.files),
@@ -306,6 +316,9 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
         sentences.append(f"{file}:{line('extends')}: a repository cannot extend another policy; not applied.")
     if parsed.names is not None:
         sentences.append(f"{file}:{line('names')}: a repository cannot name a language model; not applied.")
+    for table, given in (("prices", bool(parsed.prices)), ("pricing", bool(parsed.pricing.model_fields_set))):
+        if given:
+            sentences.append(f"{file}:{line(table)}: a repository cannot set {table}; not applied.")
     if parsed.proxy.other_hosts == "tunnel":
         sentences.append(f"{file}:{line('proxy')}: a repository cannot open other hosts; not applied.")
     return sentences

@@ -130,6 +130,28 @@ class BudgetTable(_Table):
     on_exceed: Literal["warn", "ask", "deny"]
 
 
+class PriceTable(_Table):
+    """`[[prices]]`: USD for a million tokens, or the price of another model."""
+
+    models: Globs
+    endpoints: Globs | None = None
+    kinds: Annotated[list[Kind], Field(min_length=1)] | None = None
+    like: Name | None = None
+    input: Money | None = None
+    output: Money | None = None
+    cache_read: Money | None = None
+    cache_write: Money | None = None
+    per_request: Money | None = None
+
+
+class PricingTable(_Table):
+    """`[pricing]`: what stands in where no price is known; an hour of a local model's time."""
+
+    unknown_input: Money | None = None
+    unknown_output: Money | None = None
+    local_per_hour: Money | None = None
+
+
 class GivenTable(_Table):
     """`given` of a policy test."""
 
@@ -196,6 +218,8 @@ class PolicyFile(_Table):
     workspaces: list[WorkspaceTable] = []
     rules: list[RuleTable] = []
     budgets: list[BudgetTable] = []
+    prices: list[PriceTable] = []
+    pricing: PricingTable = PricingTable()
     tests: list[TestTable] = []
     proxy: ProxyTable = ProxyTable()
     known_values: KnownValuesTable = KnownValuesTable()

@@ -50,6 +50,8 @@ class Facts:
     opaque: int
     body_bytes: int
     new_bytes: int
+    output_limit: int | None
+    """Tokens that the reply may have, over all of its choices, where the request says so."""
     client_metadata: Mapping[str, str]
 
 
@@ -102,6 +104,30 @@ def asks_for_json(members: Mapping[str, bytes]) -> bool:
         if asked == "json" or (isinstance(asked, dict) and asked and asked.get("type") != "text"):
             return True
     return False
+
+
+_OUTPUT_LIMITS = (
+    ("max_completion_tokens",),
+    ("max_output_tokens",),
+    ("max_tokens",),
+    ("generationConfig", "maxOutputTokens"),
+    ("generation_config", "max_output_tokens"),
+    ("options", "num_predict"),
+)
+_MAX_CHOICES = 128
+
+
+def output_limit(members: Mapping[str, bytes]) -> int | None:
+    """How many tokens a body lets the reply have, times its choices (references read November 2026); None where it does not say."""
+    for name, *inner in _OUTPUT_LIMITS:
+        if name in members:
+            value = small_member(members[name])
+            limit = mapping(value).get(inner[0]) if inner else value
+            if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+                choices = small_member(members.get("n"))
+                several = isinstance(choices, int) and 1 < choices <= _MAX_CHOICES
+                return limit * choices if several and isinstance(choices, int) else limit
+    return None
 
 
 def small_member(raw: bytes | None) -> object:

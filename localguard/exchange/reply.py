@@ -111,6 +111,8 @@ class ReplyRestorer:
         """Ids under which the provider may hold this exchange."""
         self._provenance = Provenance(format, memory)
         self._begun = False
+        self.text_bytes = 0
+        """Of the text and the calls that came in a stream."""
 
     @property
     def observed(self) -> Observed:
@@ -291,6 +293,7 @@ class ReplyRestorer:
             old: str = get_path(value, delta.path)
             channel = self._channel(delta, value, name)
             new = channel.restorer.feed(old)
+            self.text_bytes += len(old) if old.isascii() else len(old.encode("utf-8", "surrogatepass"))
             last = final.get(delta.channel) == index
             if last:
                 new += channel.restorer.finish()

@@ -17,7 +17,15 @@ from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.conversation import opening, started_by
-from localguard.exchange.facts import Facts, asks_for_json, instruction_names, small_member, text_member, tool_names
+from localguard.exchange.facts import (
+    Facts,
+    asks_for_json,
+    instruction_names,
+    output_limit,
+    small_member,
+    text_member,
+    tool_names,
+)
 from localguard.exchange.head import Head
 from localguard.exchange.head_reading import HeadReading
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
@@ -223,6 +231,7 @@ class RequestReading:
             opaque=totals.opaque,
             body_bytes=len(self._body),
             new_bytes=self._new_bytes,
+            output_limit=output_limit(members),
             client_metadata={
                 name: value
                 for name, value in mapping(small_member(members.get("client_metadata"))).items()

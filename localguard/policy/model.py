@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final, Literal
 
+from localguard.policy.price import PriceRule, Pricing
+
 
 class _Ordered(StrEnum):
     """A closed list of words, ordered as written: the first is the smallest."""
@@ -235,6 +237,8 @@ class Layer:
     known_values: KnownValues = KnownValues()
     names: NamesModel | None = None
     """The language model that finds names of persons and places; in the user's layer only."""
+    prices: tuple[PriceRule, ...] = ()
+    pricing: Pricing = field(default_factory=Pricing)
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
 

@@ -8,6 +8,7 @@ import os
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Self
 
 from localguard import __version__
@@ -17,11 +18,13 @@ from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
 from localguard.config.policy_problems import PolicyInvalid
+from localguard.config.price_list import PriceList
 from localguard.config.routes_file import RoutesFile
 from localguard.config.workspaces import Tokens
 from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
 from localguard.proxy.asking import Asking
+from localguard.proxy.billing import Billing
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Control
 from localguard.proxy.handler import Guard
@@ -77,6 +80,7 @@ class Assembly:
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
         callers = Callers(Tokens(home))
+        billing = Billing(PriceList(), lambda: datetime.now(UTC))
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
@@ -89,6 +93,7 @@ class Assembly:
             admission=Admission(server.port),
             control=control,
             limits=server.limits,
+            billing=billing,
             policy=PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None),
         )
         return cls(guard, recorder, store)

@@ -30,6 +30,7 @@ from localguard.policy.model import Effect, EndpointClass, Obligation, Work
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.asking import Asking
+from localguard.proxy.billing import Billing
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
 from localguard.proxy.control import Control
@@ -92,6 +93,7 @@ class Guard:
         admission: Admission,
         control: Control,
         limits: Limits,
+        billing: Billing,
         policy: PolicyState,
         asking: Asking,
         switches: RouteSwitches,
@@ -99,6 +101,7 @@ class Guard:
         self.policy = policy
         self._asking = asking
         self._switches = switches
+        self._billing = billing
         self._recorder = recorder
         self._scan_pool = scan_pool
         self._upstream = upstream
@@ -133,12 +136,14 @@ class Guard:
         except Exception as error:
             log.error("a request could not be located: %s", places(error))
             return _unlocated(request, admitted, policy, refusals.INTERNAL, exchange_id)
+        self._billing.prepare(exchange.caller.endpoint)
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
             await self._decide(exchange, body)
             redacted = await self._redact(exchange, reading)
             headers = await self._upstream_headers(exchange, redacted)
+            await self._billing.estimate(exchange)
             await self._recorder.intent(exchange)
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
@@ -366,6 +371,7 @@ class Guard:
         except UpstreamError as failure:
             state = "cut" if exchange.first_byte is not None else "failed"
             origin = origin_of(failure)
+            exchange.sent = failure.sent
             error = type(failure).__name__
             if request.writer.output_size > 0:
                 cut(request)
@@ -387,7 +393,7 @@ class Guard:
                 raise ConnectionError("the reply could not be finished") from None
             return self._failed(exchange, refusals.INTERNAL)
         finally:
-            self._recorder.outcome(exchange, state, origin, error)
+            self._recorder.outcome(exchange, state, origin, error, self._billing.bill(exchange))
 
     async def _upstream_headers(self, exchange: Exchange, redacted: Redacted) -> Sequence[tuple[str, str]]:
         """The agent's headers, scanned ones redacted, credentials verbatim or the guard's own in their place."""

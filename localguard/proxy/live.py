@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 from localguard.audit.entropy import RandomBytes
@@ -14,6 +15,7 @@ from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer
 from localguard.exchange.request import Facts, Redacted
 from localguard.policy.decide import Decision
+from localguard.policy.price import NOTHING, Price
 from localguard.proxy.admission import Admitted
 from localguard.proxy.callers import Caller
 from localguard.proxy.headers import Positions
@@ -50,6 +52,12 @@ class Exchange:
     reply_bytes: int = 0
     status: int | None = None
     reply: ReplyRestorer | None = None
+    price: Price | None = None
+    """Of the model that was asked for; None where nothing is billed."""
+    reserved: Decimal = NOTHING
+    """USD."""
+    sent: bool = True
+    """False where it is certain that nothing reached the provider."""
 
     @property
     def route(self) -> str:

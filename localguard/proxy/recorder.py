@@ -7,7 +7,9 @@ from contextlib import suppress
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
+from localguard.policy.price import spelled
 from localguard.proxy import records, refusals
+from localguard.proxy.billing import Bill
 from localguard.proxy.control import Control
 from localguard.proxy.live import Counters, Exchange
 from localguard.proxy.refusals import Refused
@@ -44,6 +46,7 @@ class Recorder:
                     **records.context(exchange),
                     "upstream_bytes": len(exchange.redacted.body),
                     "exposed": len(exchange.redacted.exposed),
+                    **records.reservation(exchange),
                 },
                 findings=records.findings(exchange.redacted),
                 local=records.local(exchange),
@@ -80,7 +83,9 @@ class Recorder:
                 local=records.local(exchange),
             )
 
-    def outcome(self, exchange: Exchange, state: str, origin: str | None, error: str | None) -> None:
+    def outcome(
+        self, exchange: Exchange, state: str, origin: str | None, error: str | None, bill: Bill | None = None
+    ) -> None:
         """Record how an exchange ended. Returns at once; the record is durable within a second."""
         if not exchange.recorded:
             self._store.count_metadata_call(
@@ -93,12 +98,13 @@ class Recorder:
             return
         now = time.monotonic()
         self._count(exchange, state)
-        self._note(exchange, state, error)
+        self._note(exchange, state, error, bill)
         metadata = records.outcome(exchange.reply, state=state, status=exchange.status, origin=origin, error=error)
         metadata["total_ms"] = int((now - exchange.started) * 1000)
         if exchange.first_byte is not None:
             metadata["first_byte_ms"] = int((exchange.first_byte - exchange.started) * 1000)
         metadata["reply_bytes"] = exchange.reply_bytes
+        metadata.update(records.cost(bill))
         with suppress(LogUnavailable, RecordInvalid):
             self._store.note(
                 "outcome",
@@ -119,7 +125,7 @@ class Recorder:
             counters.restored += reply.report.restored.total()
             counters.withheld += len(reply.report.withheld)
 
-    def _note(self, exchange: Exchange, state: str, error: str | None) -> None:
+    def _note(self, exchange: Exchange, state: str, error: str | None, bill: Bill | None = None) -> None:
         """Keep the last exchanges for `status`, and tell who listens: what the log's metadata would say of them."""
         caller = exchange.caller
         note: dict[str, object] = {
@@ -132,6 +138,7 @@ class Recorder:
             "error": error,
             "replaced": len(exchange.redacted.replaced) if exchange.redacted else 0,
             "total_ms": int((time.monotonic() - exchange.started) * 1000),
+            "cost_usd": None if bill is None else spelled(bill.cost),
         }
         self.recent.append(note)
         self._control.publish("exchange", note)

@@ -9,6 +9,7 @@ from localguard.audit.fields import (
     ExchangeContext,
     FindingEntry,
     IntentLocal,
+    IntentMetadata,
     OutcomeLocal,
     OutcomeMetadata,
     RuleSource,
@@ -18,6 +19,8 @@ from localguard.exchange.items import Replaced
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer, ToolCall
 from localguard.exchange.request import Redacted
+from localguard.policy.price import spelled
+from localguard.proxy.billing import Bill
 from localguard.proxy.callers import Caller
 from localguard.proxy.live import Exchange
 
@@ -143,6 +146,24 @@ def outcome(
         made["withheld"] = len(reply.report.withheld)
         made["unknown_placeholders"] = len(reply.report.unknown)
         made["near_misses"] = reply.report.near_misses
+    return made
+
+
+def reservation(exchange: Exchange) -> IntentMetadata:
+    """What an exchange is expected to cost at most, and by which price; nothing where nothing is billed."""
+    if exchange.price is None:
+        return IntentMetadata()
+    return IntentMetadata(reserved_usd=spelled(exchange.reserved), price_source=exchange.price.source)
+
+
+def cost(bill: Bill | None) -> OutcomeMetadata:
+    """What an exchange cost, by which price, counted by whom; nothing where nothing is billed."""
+    made: OutcomeMetadata = {}  # type: ignore[typeddict-item]  # to be joined with the rest
+    if bill is not None:
+        made["cost_usd"] = spelled(bill.cost)
+        made["price_source"] = bill.price.source
+        made["price_known"] = bill.price.known
+        made["cost_basis"] = bill.basis
     return made
 
 

@@ -46,6 +46,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class UpstreamError(LocalguardError):
     """A provider could not be asked or did not answer properly. `endpoint` names it; the text holds no value."""
 
+    sent = True
+    """Whether the request, or a part of it, may have reached the provider."""
+
     def __init__(self, endpoint: str, what: str) -> None:
         super().__init__(f"endpoint {endpoint}: {what}")
         self.endpoint = endpoint
@@ -53,6 +56,8 @@ class UpstreamError(LocalguardError):
 
 class UpstreamUnreachable(UpstreamError):
     """The provider's name does not resolve, or nothing accepts connections there. Nothing was sent."""
+
+    sent = False
 
 
 class UpstreamTimeout(UpstreamError):
@@ -62,6 +67,8 @@ class UpstreamTimeout(UpstreamError):
 class UpstreamTLSInvalid(UpstreamError):
     """The provider's certificate is not valid for it (expired, self-signed, another host). Nothing was sent."""
 
+    sent = False
+
 
 class UpstreamBroken(UpstreamError):
     """The connection was lost, the reply is cut off, or it is not HTTP. The request may have been carried out."""
@@ -69,6 +76,8 @@ class UpstreamBroken(UpstreamError):
 
 class UpstreamRefused(UpstreamError):
     """The address may not be connected to. Nothing was sent."""
+
+    sent = False
 
 
 class UpstreamLoops(UpstreamRefused):

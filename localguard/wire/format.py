@@ -36,6 +36,8 @@ class Usage:
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
+    """Of `cache_write`, what is kept for an hour (Messages), at a price of its own."""
     reasoning: int = 0
     seen: bool = False
 
@@ -46,6 +48,7 @@ class Usage:
             "output": self.output,
             "cache_read": self.cache_read,
             "cache_write": self.cache_write,
+            "cache_write_1h": self.cache_write_1h,
             "reasoning": self.reasoning,
         }
 
@@ -60,6 +63,8 @@ class Observed:
     stop: str | None = None
     error: str | None = None
     """Type or code of an error that came inside a 200 reply."""
+    thinking_bytes: int = 0
+    """Of signed thinking in a stream, which nobody restores."""
     complete: bool = False
     """The stream's own end mark was seen, or the reply was whole."""
 

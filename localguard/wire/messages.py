@@ -64,6 +64,9 @@ def _usage(usage: object, observed: Observed) -> None:
         if isinstance(usage.get(name), int):
             setattr(observed.usage, field, integer(usage[name]))
             observed.usage.seen = True
+    written = mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
+    if written is not None:
+        observed.usage.cache_write_1h = integer(written)
 
 
 def observe(reply: JsonObject, observed: Observed) -> None:
@@ -120,6 +123,9 @@ class MessagesStream:
         kind = part.get("type")
         if kind == "text_delta" and isinstance(part.get("text"), str):
             return [Delta(("delta", "text"), (channel, "text"), Kind.TEXT)]
+        if kind == "thinking_delta" and isinstance(part.get("thinking"), str):
+            self.observed.thinking_bytes += len(part["thinking"].encode("utf-8", "surrogatepass"))
+            return []
         if kind == "input_json_delta" and isinstance(part.get("partial_json"), str):
             tool = self._tools.get(channel, "")
             return [Delta(("delta", "partial_json"), (channel, "input"), Kind.ARGUMENTS, tool)]

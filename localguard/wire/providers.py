@@ -51,3 +51,14 @@ def model_in_path(path: str) -> str | None:
     """The model where the path names it: an Azure deployment, a Gemini model."""
     match = _AZURE_DEPLOYMENT.search(path) or _GEMINI_MODEL.search(path)
     return match.group(1) if match else None
+
+
+_COUNTING = re.compile(
+    r"/count_tokens$|:countTokens$|/api/(?:show|create|pull|push|copy|delete)$|/responses/[\w-]+(?:/cancel|/input_items)?$"
+)
+
+
+def generates(path: str, *, names_model: bool) -> bool:
+    """Whether a POST to `path` has a model work, which costs something: no mere look-up, and a known call or one that names a model."""
+    clean = path.rstrip("/")
+    return not _COUNTING.search(clean) and (names_model or wire_format(clean) is not GENERIC)

@@ -42,7 +42,13 @@ CONTEXT: ExchangeContext = {
     "attachments": {"image": 1},
     "request_bytes": 170_000,
 }
-INTENT: IntentMetadata = {**CONTEXT, "upstream_bytes": 170_400, "exposed": 1}
+INTENT: IntentMetadata = {
+    **CONTEXT,
+    "upstream_bytes": 170_400,
+    "exposed": 1,
+    "reserved_usd": "0.25",
+    "price_source": "genai-prices 0.2.3: openai/gpt-5",
+}
 FINDINGS: list[FindingEntry] = [
     {
         "type": "GITHUB_TOKEN",
