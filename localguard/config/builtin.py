@@ -32,7 +32,14 @@ FIXED_ADDRESSES: Final[dict[str, FixedAddress]] = {
 def builtin_endpoints() -> tuple[Endpoint, ...]:
     """Return one endpoint per kind with a fixed address, named like its kind."""
     return tuple(
-        Endpoint(name=kind, kind=kind, base_url=address.base_url, endpoint_class=address.endpoint_class, file=SOLO)
+        Endpoint(
+            name=kind,
+            kind=kind,
+            base_url=address.base_url,
+            endpoint_class=address.endpoint_class,
+            own_class=address.endpoint_class,
+            file=SOLO,
+        )
         for kind, address in FIXED_ADDRESSES.items()
     )
 

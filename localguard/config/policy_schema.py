@@ -4,6 +4,7 @@ Only shapes and words are checked here; what needs more than one value is checke
 """
 
 import math
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ Class = Literal["local", "enterprise", "hosted", "experimental"]
 SensitivityWord = Literal["public", "internal", "sensitive", "restricted"]
 EffectWord = Literal["allow", "deny", "ask"]
 ObligationWord = Literal["allow", "redact", "block"]
+RestoringWord = Literal["restore", "keep"]
+RecordingWord = Literal["metadata", "findings"]
 Kind = Literal["openai", "azure-openai", "foundry", "anthropic", "lmstudio", "ollama", "gemini", "openai-compatible"]
 Identity = Literal["personal", "team", "service"]
 
@@ -40,6 +43,9 @@ def _money(value: Any) -> Any:
 
 
 Money = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, le=10**9, allow_inf_nan=False)]
+
+
+Share = Annotated[Decimal, BeforeValidator(_money), Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 def _whole(value: Any) -> Any:
@@ -74,6 +80,7 @@ class MatchTable(_Table):
 
     remotes: Globs | None = None
     paths: Globs | None = None
+    markers: Annotated[list[Text], Field(min_length=1, max_length=20)] | None = None
 
 
 class WorkspaceTable(_Table):
@@ -100,6 +107,7 @@ class WhenTable(_Table):
     tools: Globs | None = None
     findings: Globs | None = None
     attachments: Globs | None = None
+    times: Annotated[list[Text], Field(min_length=1, max_length=50)] | None = None
 
 
 class RedactTable(_Table):
@@ -111,6 +119,21 @@ class RedactTable(_Table):
     attachments: ObligationWord | None = None
 
 
+class RestoreTable(_Table):
+    """`restore` of a rule: what becomes of placeholders in replies."""
+
+    secret: RestoringWord | None = None
+    pii: RestoringWord | None = None
+    custom: RestoringWord | None = None
+
+
+class RouteTable(_Table):
+    """`route` of a rule: where the request goes instead, and what its model is called there."""
+
+    endpoint: EndpointName
+    models: dict[Glob, Name] = {}
+
+
 class RuleTable(_Table):
     """`[[rules]]`."""
 
@@ -119,15 +142,39 @@ class RuleTable(_Table):
     when: WhenTable = WhenTable()
     reason: Prose = ""
     redact: RedactTable = RedactTable()
+    restore: RestoreTable = RestoreTable()
+    record: RecordingWord | None = None
+    max_input_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    require_task: bool = False
+    route: RouteTable | None = None
+
+
+class ModelTable(_Table):
+    """`[[models]]`: a model, and what endpoints call it."""
+
+    name: Name
+    aliases: Globs
+
+
+class GroupTable(_Table):
+    """`[[model_groups]]`: models that rules and budgets name together."""
+
+    name: Name
+    models: Globs
 
 
 class BudgetTable(_Table):
-    """`[[budgets]]`."""
+    """`[[budgets]]`: what is given of bucket, workspace, identity and models narrows what the budget counts."""
 
-    bucket: Name
+    bucket: Name | None = None
+    workspace: Name | None = None
+    identity: Identity | None = None
+    models: Globs | None = None
     limit_usd: Money
     period: Literal["day", "week", "month"]
     on_exceed: Literal["warn", "ask", "deny"]
+    timezone: Name = "UTC"
+    warn_at: Annotated[list[Share], Field(max_length=10)] = []
 
 
 class PriceTable(_Table):
@@ -166,6 +213,8 @@ class GivenTable(_Table):
     tools: list[Name] | None = None
     findings: list[Name] | None = None
     attachments: list[Name] | None = None
+    time: datetime | None = None
+    input_tokens: Annotated[int, Field(ge=0)] | None = None
 
 
 class ExpectTable(_Table):
@@ -173,6 +222,8 @@ class ExpectTable(_Table):
 
     effect: EffectWord
     rule: Name | None = None
+    route: EndpointName | None = None
+    redact: RedactTable = RedactTable()
 
 
 class TestTable(_Table):
@@ -208,14 +259,25 @@ class NamesTable(_Table):
     ]
 
 
+class OrganisationTable(_Table):
+    """`[organisation]`: whose policy this is, which revision, and until when it holds. In a signed policy only."""
+
+    name: Name
+    revision: Annotated[int, Field(ge=1, le=10**9)]
+    expires: datetime
+
+
 class PolicyFile(_Table):
     """The whole file."""
 
     version: Annotated[Literal[1], BeforeValidator(_whole)]
+    organisation: OrganisationTable | None = None
     extends: Literal["builtin:solo"] | None = None
     default: Literal["allow", "deny", "ask"] | None = None
     endpoints: list[EndpointTable] = []
     workspaces: list[WorkspaceTable] = []
+    models: list[ModelTable] = []
+    model_groups: list[GroupTable] = []
     rules: list[RuleTable] = []
     budgets: list[BudgetTable] = []
     prices: list[PriceTable] = []

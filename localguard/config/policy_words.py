@@ -36,7 +36,9 @@ def explain(error: ErrorDetails) -> tuple[Path, str]:
     if kind == "too_short":
         return path, "must not be empty: a rule with an empty list would match nothing. Leave the field out instead."
     if kind in _LIMITS:
-        return path, _LIMITS[kind].format(**{"ge": 0, "le": 0, "max_length": 0, "min_length": 0, **context})
+        return path, _LIMITS[kind].format(
+            **{"ge": 0, "le": 0, "gt": 0, "lt": 0, "max_length": 0, "min_length": 0, **context}
+        )
     if kind == "string_pattern_mismatch":
         return path, _pattern_words(path)
     return path, "is not valid here."
@@ -53,10 +55,13 @@ _WANTED = {
     "decimal_type": "a number",
     "decimal_parsing": "a number",
     "is_instance_of": "a number",
+    "datetime_type": "a date and time like 2027-06-30T00:00:00Z",
 }
 _LIMITS = {
     "greater_than_equal": "must not be below {ge}.",
     "less_than_equal": "must not be above {le}.",
+    "greater_than": "must be above {gt}.",
+    "less_than": "must be below {lt}.",
     "finite_number": "must be a number, not infinite.",
     "string_too_long": "is longer than {max_length} characters.",
     "string_too_short": "must not be empty.",
@@ -64,9 +69,12 @@ _LIMITS = {
 }
 
 
+_ENDPOINT_NAMES = (("route", "endpoint"), ("expect", "route"))
+
+
 def _pattern_words(path: Path) -> str:
     field = next((part for part in reversed(path) if isinstance(part, str)), "")
-    if path[:1] == ("endpoints",) and field == "name":
+    if (path[:1] == ("endpoints",) and field == "name") or path[-2:] in _ENDPOINT_NAMES:
         return "must be lower case letters, digits and hyphens, starting with a letter or digit."
     if field == "credential":
         return 'must be "client" or "keyring:NAME", NAME being letters, digits, dots, hyphens and underscores.'

@@ -131,7 +131,11 @@ class Workspaces:
         place = Path(os.path.realpath(directory))
         repositories = tuple(self._facts(place))
         remotes = tuple(dict.fromkeys(remote for facts in repositories for remote in facts.remotes))
-        matching = [places.rule for places in self._rules if places.cover(place, remotes)]
+        roots = tuple(facts.root for facts in repositories)
+        named = [places.rule for places in self._rules if places.cover(place, remotes)]
+        # whoever writes to a repository can add a marker: it neither renames what is known otherwise nor lowers anything
+        marked = [p.rule for p in self._rules if p.rule not in named and p.marked(place, roots)]
+        matching = [*named, *marked]
         inner = repositories[0] if repositories else None
         if inner is None and not matching:
             return None
@@ -146,7 +150,7 @@ class Workspaces:
             branch=branch,
             commit=inner.commit if inner is not None else None,
             sensitivity=Sensitivity.INTERNAL,
-            roots=tuple(facts.root for facts in repositories) or (root,),
+            roots=roots or (root,),
             remotes=remotes,
         )
         if not matching:
@@ -155,7 +159,7 @@ class Workspaces:
             workspace,
             id=matching[0].name,
             name=matching[0].name,
-            sensitivity=max(rule.sensitivity for rule in matching),
+            sensitivity=max([rule.sensitivity for rule in matching] + ([] if named else [Sensitivity.INTERNAL])),
             cost_bucket=matching[0].cost_bucket,
             task=_task(matching, branch),
         )
@@ -199,7 +203,10 @@ class Workspaces:
         for layer in layers:
             if layer.name is LayerName.REPOSITORY:
                 for rule in layer.workspaces:
-                    if _Places(rule, self._user_home).cover(workspace.root, workspace.remotes):
+                    places = _Places(rule, self._user_home)
+                    if places.cover(workspace.root, workspace.remotes) or places.marked(
+                        workspace.root, workspace.roots
+                    ):
                         raised = max(raised, rule.sensitivity)
         return workspace if raised is workspace.sensitivity else replace(workspace, sensitivity=raised)
 
@@ -224,6 +231,15 @@ class _Places:
         if sys.platform in ("win32", "darwin"):
             text = text.replace("\\", "/").lower()
         return any(pattern.fullmatch(text) for pattern in self._paths)
+
+    def marked(self, directory: Path, roots: Sequence[Path]) -> bool:
+        """Whether a marker stands in the directory, or above it up to the outermost repository that it lies in."""
+        if not self.rule.markers:
+            return False
+        places = [directory]
+        if roots and directory.is_relative_to(roots[-1]):
+            places += [parent for parent in directory.parents if parent.is_relative_to(roots[-1])]
+        return any(os.path.lexists(place / marker) for place in places for marker in self.rule.markers)
 
 
 def _path_globs(path: str, user_home: Path) -> list[re.Pattern[str]]:

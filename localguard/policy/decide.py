@@ -2,25 +2,27 @@
 
 Semantics of one layer (design section 6): any matching deny wins; then any matching ask; then any matching allow; else
 the layer's default. The meet over the layers is in `layers`. Whatever goes wrong while evaluating is a deny.
+
+Two obligations are conditions of the request itself, and one that is not met is a deny too: `require_task` and
+`max_input_tokens`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from localguard.policy import words
 from localguard.policy.layers import (
-    Obligations,
     RuleRef,
     Verdict,
     default_reference,
+    expired_reference,
     meet,
-    reference,
-    unite,
 )
-from localguard.policy.matching import RuleIndex
-from localguard.policy.model import Effect, Layer, Obligation, Work
+from localguard.policy.matching import index_of
+from localguard.policy.model import Effect, Layer, LayerName, Obligation, Rule, Work
+from localguard.policy.obligations import NO_VOTES, Obligations, RoutesConflict
 
-__all__ = ["Decision", "Obligations", "RuleRef", "decide"]
+__all__ = ["Decision", "Obligations", "RuleRef", "as_seen_by", "decide"]
 
 _BLOCK_ALL = Obligations(Obligation.BLOCK, Obligation.BLOCK, Obligation.BLOCK, Obligation.BLOCK)
 
@@ -38,6 +40,10 @@ class Decision:
     obligations: Obligations
     reason: str
     next_step: str
+    code: str = ""
+    """Short name of a refusal that is not the rules' own effect: `task_required`, `input_too_long`; else empty."""
+    nearly: tuple[tuple[RuleRef, str], ...] = ()
+    """Where a default decided: allow rules of that layer that miss in one field, and the field."""
 
 
 def decide(layers: Sequence[Layer], work: Work) -> Decision:
@@ -47,10 +53,17 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
     every data class blocked.
     """
     try:
-        verdicts = [_evaluate(layer, work) for layer in layers]
+        verdicts = [_evaluate(layer, as_seen_by(layer, work)) for layer in layers]
         effect, deciding, obligations = meet(verdicts)
-        reason, next_step = _words(effect, deciding, work)
-        return Decision(effect, deciding, obligations, reason, next_step)
+        nearly = _nearly(layers, work, deciding) if effect is not Effect.ALLOW else ()
+        reason, next_step = words.of(effect, deciding, work, nearly)
+        decision = Decision(effect, deciding, obligations, reason, next_step, nearly=nearly)
+        if effect is not Effect.DENY and (obligations.require_task or obligations.max_input_tokens is not None):
+            return _conditions(decision, layers, work)
+        return decision
+    except RoutesConflict as conflict:
+        said = words.CONFLICT.format(endpoints=conflict)
+        return Decision(Effect.DENY, (), _BLOCK_ALL, said, words.CONFLICT_STEP, code="route_conflict")
     except Exception as error:  # P3: what cannot be evaluated is not allowed
         return Decision(
             effect=Effect.DENY,
@@ -61,13 +74,15 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
         )
 
 
-@lru_cache(maxsize=64)
-def _index(layer: Layer) -> RuleIndex:
-    return RuleIndex(layer.rules)
+def as_seen_by(layer: Layer, work: Work) -> Work:
+    """Return the work in the words of a layer: the organisation goes by its own endpoints and workspaces."""
+    return work.to_organisation or work if layer.name is LayerName.ORGANISATION else work
 
 
 def _evaluate(layer: Layer, work: Work) -> Verdict:
-    index = _index(layer)
+    if layer.expires is not None and (work.time is None or work.time >= layer.expires):
+        return Verdict(layer.name, Effect.DENY, (expired_reference(layer),), NO_VOTES, by_default=False)
+    index = index_of(layer)
     matching = index.matching(work)
     effect = layer.default
     chosen = 0
@@ -76,50 +91,34 @@ def _evaluate(layer: Layer, work: Work) -> Verdict:
         if chosen:
             effect = candidate
             break
-    deciding = tuple(reference(rule, layer) for rule in index.of(chosen)) if chosen else (default_reference(layer),)
-    votes = unite(rule.redact for rule in index.of(matching))
-    return Verdict(layer.name, effect, deciding, votes, by_default=not chosen)
+    deciding = index.of(chosen) if chosen else (default_reference(layer),)
+    return Verdict(layer.name, effect, deciding, index.votes(matching), by_default=not chosen)
 
 
-def _words(effect: Effect, deciding: tuple[RuleRef, ...], work: Work) -> tuple[str, str]:
-    """Return reason and next step for a person who reads them in an agent's window."""
-    target = f"endpoint {work.endpoint} ({work.endpoint_class})"
-    place = f"workspace {work.workspace or 'unknown'} ({work.sensitivity})"
-    if not deciding:
-        return (
-            "No policy is loaded, so nothing is allowed.",
-            "Restart the guard, or check its home directory with `localguard doctor`.",
-        )
-    first = next((ref for ref in deciding if ref.id != "default"), None)
-    if first is None:
-        layer = deciding[0]
-        if effect is Effect.ALLOW:
-            return f"No rule of the {layer.layer} policy matches; its default allows {place} to use {target}.", ""
-        return (
-            f"No rule of the {layer.layer} policy allows {place} to use {target} with this model.",
-            f"Choose an endpoint and model that the policy allows, or add an allow rule to {_place(layer)}.",
-        )
-    said = (
-        first.reason
-        or {
-            Effect.ALLOW: f"The {first.layer} policy allows {place} to use {target}.",
-            Effect.ASK: f"The {first.layer} policy wants to be asked before {place} uses {target}.",
-            Effect.DENY: f"The {first.layer} policy does not allow {place} to use {target}.",
-        }[effect]
+def _nearly(layers: Sequence[Layer], work: Work, deciding: Sequence[RuleRef]) -> tuple[tuple[RuleRef, str], ...]:
+    """The rules that would have allowed it but for one field, of the layers whose default decided."""
+    by_default = {ref.layer for ref in deciding if ref.id == "default"}
+    layers = [layer for layer in layers if layer.name in by_default]
+    return tuple(near for layer in layers for near in index_of(layer).nearly(as_seen_by(layer, work)))
+
+
+def _conditions(decision: Decision, layers: Sequence[Layer], work: Work) -> Decision:
+    """Deny what does not meet the conditions that its rules make."""
+    limit = decision.obligations.max_input_tokens
+    if decision.obligations.require_task and work.task is None:
+        deciding = _demanding(layers, work, lambda rule: rule.require_task)
+        code, (reason, step) = "task_required", words.task_required(deciding)
+    elif limit is not None and work.input_tokens is not None and work.input_tokens > limit:
+        deciding = _demanding(layers, work, lambda rule: rule.max_input_tokens == limit)
+        code, (reason, step) = "input_too_long", words.input_too_long(deciding, work.input_tokens, limit)
+    else:
+        return decision
+    return replace(decision, effect=Effect.DENY, deciding=deciding, reason=reason, next_step=step, code=code)
+
+
+def _demanding(layers: Sequence[Layer], work: Work, demands: Callable[[Rule], bool]) -> tuple[RuleRef, ...]:
+    ordered = sorted(layers, key=lambda layer: layer.name.rank)
+    indexes = [(index_of(layer), as_seen_by(layer, work)) for layer in ordered]
+    return tuple(
+        ref for index, seen in indexes for rule, ref in index.with_rules(index.matching(seen)) if demands(rule)
     )
-    rules = ", ".join(f"{ref.id} ({_place(ref)})" for ref in deciding)
-    if effect is Effect.ALLOW:
-        return said, ""
-    reason = f"{said} Rule: {rules}."
-    if effect is Effect.ASK:
-        return reason, "This request needs an approval before it can be sent."
-    owner = {
-        "organisation": "ask whoever keeps your organisation's policy",
-        "user": f"change the rule in {first.file}",
-        "repository": f"ask the maintainers of this repository about {first.file}",
-    }.get(first.layer, f"change the rule in {first.file}")
-    return reason, f"Use another endpoint, model or workspace that the policy allows, or {owner}."
-
-
-def _place(ref: RuleRef) -> str:
-    return f"{ref.file}:{ref.line}" if ref.line else ref.file or f"the {ref.layer} policy"

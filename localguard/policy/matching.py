@@ -1,14 +1,17 @@
 """Which rules match a piece of work: globs, and an index that answers for all rules of a layer at once.
 
 For every field and value the index keeps a bit mask of the rules that this value satisfies; the rules that match are the
-conjunction of eleven masks. Masks are computed once per value, so that a decision over a hundred rules is a dozen look-ups.
+conjunction of twelve masks. Masks are computed once per value, so that a decision over a hundred rules is a dozen look-ups.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache, reduce
 
-from localguard.policy.model import Effect, Rule, Work
+from localguard.policy.layers import RuleRef, reference
+from localguard.policy.model import Effect, Layer, Rule, Work
+from localguard.policy.obligations import NO_VOTES, Votes, both, votes_of
 
 _REMEMBERED_VALUES = 4096
 """Masks kept per layer. Values come from requests, so this bounds memory against a client that invents names."""
@@ -26,7 +29,7 @@ def glob_matches(globs: Iterable[str], value: str) -> bool:
     return any(glob_pattern(glob).fullmatch(value) for glob in globs)
 
 
-_FIELDS: tuple[tuple[str, bool], ...] = (
+FIELDS: tuple[tuple[str, bool], ...] = (
     # field of When, and whether a None in Work is "not known" (a deny or ask then matches) or a plain absence
     ("workspaces", True),
     ("sensitivity", True),
@@ -39,24 +42,28 @@ _FIELDS: tuple[tuple[str, bool], ...] = (
     ("tools", False),
     ("findings", False),
     ("attachments", False),
+    ("times", True),
 )
+_MODELS, _TIMES = 5, 11
 
 
 class RuleIndex:
     """All rules of one layer, ready to be matched. Safe to share between threads."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = tuple(rules)
+    def __init__(self, layer: Layer) -> None:
+        self.rules = layer.rules
+        self.references: tuple[RuleRef, ...] = tuple(reference(rule, layer) for rule in self.rules)
         self.everything = (1 << len(self.rules)) - 1
         self.denies = self._mask(rule.effect is Effect.DENY for rule in self.rules)
         self.asks = self._mask(rule.effect is Effect.ASK for rule in self.rules)
         self.allows = self.everything & ~(self.denies | self.asks)
-        self._masks: dict[tuple[int, str | None], int] = {}
-        self._conditions: tuple[tuple[tuple[int, tuple[str, ...]], ...], ...] = tuple(
-            tuple(
-                (bit, globs) for bit, rule in enumerate(self.rules) if (globs := getattr(rule.when, name)) is not None
-            )
-            for name, _ in _FIELDS
+        self._models = layer.models
+        self._votes = tuple(votes_of(rule) for rule in self.rules)
+        self._voting = self._mask(votes is not NO_VOTES for votes in self._votes)
+        self._masks: dict[tuple[int, str | int | None], int] = {}
+        self._conditions = tuple(
+            tuple((bit, globs) for bit, rule in enumerate(self.rules) if (globs := _entries(rule, name)) is not None)
+            for name, _ in FIELDS
         )
         self._unconditional = tuple(
             self.everything & ~sum(1 << bit for bit, _ in conditions) for conditions in self._conditions
@@ -76,16 +83,45 @@ class RuleIndex:
             & self._any(8, work.tools)
             & self._any(9, work.findings)
             & self._any(10, work.attachments)
+            & self._at(work.time)
         )
 
-    def of(self, mask: int) -> tuple[Rule, ...]:
+    def by_field(self, work: Work) -> dict[str, int]:
+        """Return, for each field of `when`, the mask of the rules that are satisfied with it."""
+        single = (work.workspace, work.sensitivity, work.task, work.endpoint, work.endpoint_class, work.model,
+                  work.identity, work.agent)  # fmt: skip
+        several = (work.tools, work.findings, work.attachments)
+        masks = [self._one(field, value) for field, value in enumerate(single)]
+        masks += [self._any(field, values) for field, values in enumerate(several, len(single))]
+        return dict(zip((name for name, _ in FIELDS), (*masks, self._at(work.time)), strict=True))
+
+    def nearly(self, work: Work) -> list[tuple[RuleRef, str]]:
+        """Return the allow rules that miss in a single field, with its name, in file order, three at most."""
+        missed = missed_again = 0
+        masks = self.by_field(work)
+        for mask in masks.values():
+            missing = self.allows & ~mask
+            missed_again |= missed & missing
+            missed |= missing
+        once = missed & ~missed_again
+        found = [bit for bit in range(len(self.rules)) if once >> bit & 1][:3]
+        return [(self.references[bit], next(n for n, mask in masks.items() if not mask >> bit & 1)) for bit in found]
+
+    def of(self, mask: int) -> tuple[RuleRef, ...]:
         """Return the rules of a mask in file order."""
-        found = []
-        while mask:
-            lowest = mask & -mask
-            found.append(self.rules[lowest.bit_length() - 1])
-            mask ^= lowest
-        return tuple(found)
+        return tuple(self.references[bit] for bit in _bits(mask))
+
+    def with_rules(self, mask: int) -> list[tuple[Rule, RuleRef]]:
+        """Return the rules of a mask in file order, each with its reference."""
+        return [(self.rules[bit], self.references[bit]) for bit in _bits(mask)]
+
+    def votes(self, mask: int) -> Votes:
+        """Return the votes of the rules of a mask."""
+        return reduce(both, (self._votes[bit] for bit in _bits(mask & self._voting)), NO_VOTES)
+
+    def canonical(self, model: str) -> str:
+        """Return the name of a model that is called otherwise here: the first that lists it, else itself."""
+        return next((known.name for known in self._models if glob_matches(known.aliases, model)), model)
 
     def _any(self, field: int, values: frozenset[str]) -> int:
         mask = self._unconditional[field]
@@ -97,24 +133,71 @@ class RuleIndex:
     def _one(self, field: int, value: str | None) -> int:
         if not self._conditions[field]:
             return self.everything
-        key = (field, value)
-        known = self._masks.get(key)
-        return known if known is not None else self._remember(key)
+        known = self._masks.get((field, value))
+        return known if known is not None else self._remember(field, value)
 
-    def _remember(self, key: tuple[int, str | None]) -> int:
-        field, value = key
-        mask = self._unconditional[field]
-        for bit, globs in self._conditions[field]:
-            if value is None:
-                met = _FIELDS[field][1] and self.rules[bit].effect is not Effect.ALLOW
-            else:
-                met = glob_matches(globs, value)
+    def _at(self, moment: datetime | None) -> int:
+        conditions = self._conditions[_TIMES]
+        if not conditions:
+            return self.everything
+        minute = None if moment is None else int(moment.timestamp() // 60)
+        known = self._masks.get((_TIMES, minute))
+        if known is not None:
+            return known
+        mask = self._unconditional[_TIMES]
+        for bit, _ in conditions:
+            rule = self.rules[bit]
+            met = (
+                rule.effect is not Effect.ALLOW
+                if moment is None
+                else any(window.contains(moment) for window in rule.when.times or ())
+            )
             mask |= met << bit
+        return self._kept(_TIMES, minute, mask)
+
+    def _remember(self, field: int, value: str | None) -> int:
+        mask = self._unconditional[field]
+        canonical = value if field != _MODELS or value is None else self.canonical(value)
+        for bit, globs in self._conditions[field]:
+            allow = self.rules[bit].effect is Effect.ALLOW
+            if value is None or canonical is None:
+                met = FIELDS[field][1] and not allow
+            else:
+                # an alias says nothing in favour of a model: what it is called here could be anything
+                met = glob_matches(globs, canonical) or (
+                    not allow and canonical != value and glob_matches(globs, value)
+                )
+            mask |= met << bit
+        return self._kept(field, value, mask)
+
+    def _kept(self, field: int, value: str | int | None, mask: int) -> int:
         if len(self._masks) >= _REMEMBERED_VALUES:
             self._masks.clear()
-        self._masks[key] = mask
+        self._masks[field, value] = mask
         return mask
 
     @staticmethod
     def _mask(bits: Iterable[bool]) -> int:
         return sum(1 << position for position, bit in enumerate(bits) if bit)
+
+
+@lru_cache(maxsize=512)
+def index_of(layer: Layer) -> RuleIndex:
+    """Return the index of a layer, made once."""
+    return RuleIndex(layer)
+
+
+def _entries(rule: Rule, name: str) -> tuple[str, ...] | None:
+    found: tuple[object, ...] | None = getattr(rule.when, name)
+    if found is None:
+        return None
+    return tuple(str(entry) for entry in found) if name == "times" else found  # type: ignore[return-value]
+
+
+def _bits(mask: int) -> list[int]:
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return found

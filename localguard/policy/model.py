@@ -5,12 +5,14 @@ Everything here is frozen and free of disk, clock and sockets. Field names are t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Final, Literal
 
 from localguard.policy.price import PriceRule, Pricing
+from localguard.policy.times import TimeWindow
 
 
 class _Ordered(StrEnum):
@@ -73,6 +75,20 @@ class Obligation(_Ordered):
     BLOCK = "block"
 
 
+class Restoring(_Ordered):
+    """What a reply may turn placeholders of one data class back into; ordered, `keep` (they stay) is the strictest."""
+
+    RESTORE = "restore"
+    KEEP = "keep"
+
+
+class Recording(_Ordered):
+    """How much of what was found in a request is written down; ordered, `findings` is the strictest."""
+
+    METADATA = "metadata"
+    FINDINGS = "findings"
+
+
 class LayerName(_Ordered):
     """Whose policy a layer is; ordered, the organisation stands above the user, the user above a repository."""
 
@@ -106,6 +122,8 @@ class Endpoint:
     contract: str | None = None
     ca_file: str | None = None
     """PEM file of certificate authorities trusted for this endpoint, beside the system's."""
+    own_class: EndpointClass = EndpointClass.HOSTED
+    """The class that kind and address give it, whatever the file says: what another layer than its own goes by."""
     file: str = ""
     line: int = 0
 
@@ -124,6 +142,8 @@ class WorkspaceRule:
     """Globs over `host/owner/repo`, any case; `*` crosses `/`."""
     paths: tuple[str, ...] = ()
     """Globs over absolute directories; a directory covers what lies below it; `~` is the user's home."""
+    markers: tuple[str, ...] = ()
+    """Relative paths of files; one that exists in the directory of the work, or above it in its repository, marks it."""
     sensitivity: Sensitivity = Sensitivity.INTERNAL
     cost_bucket: str | None = None
     tasks: tuple[tuple[str, str], ...] = ()
@@ -150,16 +170,35 @@ class When:
     tools: tuple[str, ...] | None = None
     findings: tuple[str, ...] | None = None
     attachments: tuple[str, ...] | None = None
+    times: tuple[TimeWindow, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """The obligations that a rule names; None casts no vote."""
+    """What a rule wants done with each data class; None casts no vote."""
 
     secret: Obligation | None = None
     pii: Obligation | None = None
     custom: Obligation | None = None
     attachments: Obligation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """What a rule wants to become of placeholders in replies; None casts no vote."""
+
+    secret: Restoring | None = None
+    pii: Restoring | None = None
+    custom: Restoring | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Send the request to another endpoint of the same wire format instead, which has to be allowed by itself."""
+
+    endpoint: str
+    models: tuple[tuple[str, str], ...] = ()
+    """(model glob, name at that endpoint) in file order; a model that no glob matches keeps its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,29 +210,73 @@ class Rule:
     when: When = When()
     reason: str = ""
     redact: Redact = Redact()
+    restore: Restore = Restore()
+    record: Recording | None = None
+    max_input_tokens: int | None = None
+    """By the estimate of `price.tokens_of`."""
+    require_task: bool = False
+    route: Route | None = None
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model by its name, and what endpoints call it: a deployment's name, a dated version."""
+
+    name: str
+    aliases: tuple[str, ...]
+    """Globs, any case."""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGroup:
+    """Models that rules and budgets speak of together, as `group:NAME`."""
+
+    name: str
+    models: tuple[str, ...]
+    """Globs, any case."""
     file: str = ""
     line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A spending limit of one cost bucket; `limit_usd` is in US dollars, exact."""
+    """A spending limit; `limit_usd` is in US dollars, exact. It counts what all that is given (not None) say alike."""
 
-    bucket: str
+    bucket: str | None
     limit_usd: Decimal
     period: Literal["day", "week", "month"]
     on_exceed: Literal["warn", "ask", "deny"]
+    workspace: str | None = None
+    identity: str | None = None
+    models: tuple[str, ...] | None = None
+    """Globs; a group is written out."""
+    zone: tzinfo = UTC
+    """In which days, weeks (from Monday) and months begin."""
+    warn_at: tuple[Decimal, ...] = ()
+    """Shares of the limit, between 0 and 1, ascending."""
     file: str = ""
     line: int = 0
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """What tells budgets apart: two of one scope are the same budget, of which the smallest counts."""
+        return (self.bucket, self.workspace, self.identity, self.models, self.period, str(self.zone))
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyTest:
-    """One `[[tests]]` table: given this work, expect this effect, by this rule if one is named."""
+    """One `[[tests]]` table: given this work, expect this effect, and the rule, route and obligations that are named."""
 
-    given: Mapping[str, str | tuple[str, ...]]
+    given: Mapping[str, str | int | datetime | tuple[str, ...]]
+    """By the names of the file; `class` is the endpoint's."""
     effect: Effect
     rule: str | None = None
+    route: str | None = None
+    redact: Redact = Redact()
     file: str = ""
     line: int = 0
 
@@ -226,6 +309,8 @@ class Layer:
     rules: tuple[Rule, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     workspaces: tuple[WorkspaceRule, ...] = ()
+    models: tuple[KnownModel, ...] = ()
+    groups: tuple[ModelGroup, ...] = ()
     budgets: tuple[Budget, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
     digest: str = ""
@@ -241,13 +326,18 @@ class Layer:
     pricing: Pricing = field(default_factory=Pricing)
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
+    organisation: str | None = None
+    """Whose policy this is; of the organisation's layer only, as the next two."""
+    revision: int = 0
+    expires: datetime | None = None
+    """From then on the layer denies everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One request as policy sees it.
 
-    None in `workspace`, `model` or `identity` means *not known*: no allow rule about that field matches, and every deny
+    None in `workspace`, `model`, `identity` or `time` means *not known*: no allow rule about that field matches, and every deny
     or ask rule about it does, because it cannot be ruled out. A request that by its nature names no model (a model list)
     says `model=""`. None in `task` or `agent` is a fact (no task declared, no agent recognised) and matches no entry.
     """
@@ -265,3 +355,10 @@ class Work:
     """Types (`EMAIL`) and classes (`pii`) of what was found."""
     attachments: frozenset[str] = field(default_factory=frozenset)
     """Kinds of attachments, e.g. `image`, `application/pdf`."""
+    time: datetime | None = None
+    """With a time zone. None is not known, as above."""
+    input_tokens: int | None = None
+    """Estimated; None where there is nothing to count."""
+    to_organisation: "Work | None" = None
+    """The same work by the organisation's own endpoints and workspaces, where that is another than this: what the user
+    says of them does not count in its layer."""

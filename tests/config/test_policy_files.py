@@ -363,7 +363,13 @@ class TestRepositoryFile:
         )
         layer = load(tmp_path, text, LayerName.REPOSITORY)
         assert (layer.endpoints, layer.other_hosts) == ((), None)
-        assert [sentence.split(": ")[0].rsplit(":", 1)[1] for sentence in layer.not_applied] == ["5", "9", "2", "3"]
+        assert [sentence.split(": ")[0].rsplit(":", 1)[1] for sentence in layer.not_applied] == [
+            "5",
+            "9",
+            "14",
+            "2",
+            "3",
+        ]
         assert decide([builtin_layer(), layer], WORK).obligations.secret is Obligation.REDACT
         experimental = Work("w", Sensitivity.INTERNAL, None, "x", EndpointClass.EXPERIMENTAL, "m")
         assert decide([builtin_layer(), layer], experimental).effect is Effect.DENY

@@ -223,3 +223,28 @@ class TestTokens:
     def test_a_token_stands_for_exactly_one_thing(self, home: Home) -> None:
         with pytest.raises(ValueError, match="one workspace or one directory"):
             Tokens(home).create(now=NOW)
+
+
+def test_a_marker_file_names_the_work_below_it(repository: Path) -> None:
+    rule = WorkspaceRule("safe", markers=("infra/prod.tf",), sensitivity=Sensitivity.RESTRICTED)
+    below = repository / "service" / "api"
+    below.mkdir(parents=True)
+    assert workspaces(rule).of_peer(peer(below)).name != "safe"
+    (repository / "infra").mkdir()
+    (repository / "infra" / "prod.tf").touch()
+    found = workspaces(rule).of_peer(peer(below))
+    assert (found.name, found.sensitivity) == ("safe", Sensitivity.RESTRICTED)
+
+
+def test_a_marker_outside_the_repository_marks_nothing_in_it(repository: Path) -> None:
+    (repository.parent / ".marked").touch()
+    assert workspaces(WorkspaceRule("x", markers=(".marked",))).of_peer(peer(repository)).name != "x"
+    assert workspaces(WorkspaceRule("x", markers=(".marked",))).of_peer(peer(repository.parent)).name == "x"
+
+
+def test_a_marker_neither_renames_known_work_nor_makes_unknown_work_public(repository: Path) -> None:
+    free = WorkspaceRule("free", markers=(".oss",), sensitivity=Sensitivity.PUBLIC)
+    (repository / ".oss").touch()
+    assert workspaces(free).of_peer(peer(repository)).sensitivity is Sensitivity.INTERNAL
+    known = workspaces(free, PAYMENTS).of_peer(peer(repository))
+    assert (known.name, known.sensitivity) == ("payments", Sensitivity.SENSITIVE)

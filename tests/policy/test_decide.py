@@ -2,6 +2,7 @@ import fnmatch
 import random
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,15 +12,18 @@ from localguard.policy.decide import decide
 from localguard.policy.model import (
     Effect,
     EndpointClass,
+    KnownModel,
     Layer,
     LayerName,
     Obligation,
     Redact,
+    Route,
     Rule,
     Sensitivity,
     When,
     Work,
 )
+from localguard.policy.trace import trace
 from tests.policy.strategies import layers, works
 
 WORK = Work(
@@ -116,7 +120,8 @@ def test_findings_match_by_type_or_class() -> None:
 
 @pytest.mark.parametrize("field", ["workspace", "model", "identity"])
 def test_what_is_not_known_meets_every_deny_and_no_allow(field: str) -> None:
-    when = When(**{{"workspace": "workspaces", "model": "models", "identity": "identities"}[field]: ("personal",)})
+    named = {"workspace": "workspaces", "model": "models", "identity": "identities"}[field]
+    when = replace(When(), **{named: ("personal",)})  # type: ignore[arg-type]
     unknown = {
         "workspace": replace(WORK, workspace=None),
         "model": replace(WORK, model=None),
@@ -168,20 +173,33 @@ def reference(layer: Layer, work: Work) -> Effect:
     values = {
         "workspaces": work.workspace, "sensitivity": work.sensitivity, "tasks": work.task, "endpoints": work.endpoint,
         "classes": work.endpoint_class, "models": work.model, "identities": work.identity, "agents": work.agent,
-        "tools": work.tools, "findings": work.findings, "attachments": work.attachments,
+        "tools": work.tools, "findings": work.findings, "attachments": work.attachments, "times": work.time,
     }  # fmt: skip
 
-    def meets(rule: Rule, name: str) -> bool:
-        globs, value = getattr(rule.when, name), values[name]
-        if globs is None:
+    def glob(entry: str, value: str) -> bool:
+        return fnmatch.fnmatchcase(value.lower(), entry.lower())
+
+    def names(value: object, rule: Rule, field: str) -> set[str]:
+        found = set(value) if isinstance(value, frozenset) else {str(value)}
+        known = [m.name for m in layer.models if field == "models" and any(glob(a, str(value)) for a in m.aliases)]
+        return set(known[:1]) | (found if rule.effect is not Effect.ALLOW or not known else set())
+
+    def meets(rule: Rule, field: str) -> bool:
+        wanted, value = getattr(rule.when, field), values[field]
+        if wanted is None:
             return True
         if value is None:
-            return name in ("workspaces", "models", "identities") and rule.effect is not Effect.ALLOW
-        found = value if isinstance(value, frozenset) else {value}
-        return any(fnmatch.fnmatchcase(each.lower(), glob.lower()) for each in found for glob in globs)
+            return field in ("workspaces", "models", "identities", "times") and rule.effect is not Effect.ALLOW
+        if field == "times":
+            return any(window.contains(value) for window in wanted)
+        return any(glob(entry, name) for name in names(value, rule, field) for entry in wanted)
 
-    effects = {rule.effect for rule in layer.rules if all(meets(rule, name) for name in values)}
-    return next((effect for effect in (Effect.DENY, Effect.ASK, Effect.ALLOW) if effect in effects), layer.default)
+    matching = [rule for rule in layer.rules if all(meets(rule, field) for field in values)]
+    effects = {rule.effect for rule in matching}
+    effect = next((effect for effect in (Effect.DENY, Effect.ASK, Effect.ALLOW) if effect in effects), layer.default)
+    too_long = any((work.input_tokens or 0) > (rule.max_input_tokens or 10**9) for rule in matching)
+    no_task = work.task is None and any(rule.require_task for rule in matching)
+    return Effect.DENY if too_long or no_task else effect
 
 
 @settings(max_examples=400, deadline=None)
@@ -197,6 +215,94 @@ def test_order_of_rules_does_not_matter(layer: Layer, work: Work, shuffled: rand
     shuffled.shuffle(rules)
     one, other = decide([layer], work), decide([replace(layer, rules=tuple(rules))], work)
     assert (one.effect, one.obligations, set(one.deciding)) == (other.effect, other.obligations, set(other.deciding))
+
+
+def test_a_rule_about_a_model_holds_whatever_an_endpoint_calls_it() -> None:
+    known = KnownModel("gpt-5", ("prod-mini", "gpt-5-2026*"))
+    no_big = Rule("no-big", Effect.DENY, When(models=("gpt-5",)))
+    cheap = Rule("cheap", Effect.ALLOW, When(models=("*mini*",)))
+    for model in ("gpt-5", "PROD-MINI", "gpt-5-2026-08-01"):
+        assert decide([replace(user(ALLOW, no_big), models=(known,))], replace(WORK, model=model)).effect is Effect.DENY
+    # the name at the endpoint says nothing in its favour, and is still a name that a deny rule may know
+    assert decide([replace(user(cheap), models=(known,))], replace(WORK, model="prod-mini")).effect is Effect.DENY
+    no_prod = Rule("no-prod", Effect.DENY, When(models=("prod-*",)))
+    assert (
+        decide([replace(user(ALLOW, no_prod), models=(known,))], replace(WORK, model="prod-mini")).effect is Effect.DENY
+    )
+    assert decide([replace(user(cheap), models=(known,))], replace(WORK, model="other-mini")).effect is Effect.ALLOW
+
+
+def test_a_denied_request_without_task_says_how_to_declare_one() -> None:
+    layer = user(replace(ALLOW, require_task=True, reason="Big models need a task."))
+    decision = decide([layer], replace(WORK, task=None))
+    assert (decision.effect, decision.code) == (Effect.DENY, "task_required")
+    assert "Big models need a task." in decision.reason
+    assert "localguard task set" in decision.next_step
+    assert [ref.id for ref in decision.deciding] == ["allow"]
+    assert decide([layer], WORK).effect is Effect.ALLOW
+
+
+def test_the_smallest_limit_of_input_tokens_counts_and_its_rule_is_named() -> None:
+    layer = user(replace(ALLOW, max_input_tokens=1000), Rule("tight", Effect.ALLOW, max_input_tokens=10, line=9))
+    decision = decide([layer], replace(WORK, input_tokens=11))
+    assert (decision.effect, decision.code) == (Effect.DENY, "input_too_long")
+    assert [ref.id for ref in decision.deciding] == ["tight"]
+    assert "about 11 tokens" in decision.reason
+    assert decide([layer], replace(WORK, input_tokens=10)).effect is Effect.ALLOW
+
+
+def test_a_default_deny_names_the_rule_that_missed_in_one_field() -> None:
+    near = Rule("docs-only", Effect.ALLOW, When(tasks=("docs",), classes=("hosted",)), file="policy.toml", line=30)
+    far = Rule("far", Effect.ALLOW, When(tasks=("docs",), classes=("local",)), file="policy.toml", line=40)
+    decision = decide([user(near, far)], WORK)
+    assert [(ref.id, field) for ref, field in decision.nearly] == [("docs-only", "tasks")]
+    assert "Rule docs-only (policy.toml:30) would allow it for another task" in decision.reason
+
+
+def test_a_deciding_rule_names_the_fields_that_matched() -> None:
+    rule = Rule("r", Effect.DENY, When(tasks=("incident",), models=("gpt*",)))
+    assert decide([user(ALLOW, rule)], WORK).deciding[0].fields == ("tasks", "models")
+
+
+def test_two_routes_of_one_layer_are_a_refusal_and_the_organisation_s_beats_the_user_s() -> None:
+    one, other = replace(ALLOW, route=Route("azure")), replace(ALLOW, id="b", route=Route("foundry"))
+    conflict = decide([user(one, other)], WORK)
+    assert (conflict.effect, conflict.code) == (Effect.DENY, "route_conflict")
+    assert "azure, foundry" in conflict.reason
+    above = Layer(LayerName.ORGANISATION, Effect.DENY, rules=(other,))
+    decision = decide([user(one), above], WORK)
+    assert decision.obligations.route == Route("foundry")
+    below = Layer(LayerName.REPOSITORY, Effect.ALLOW, rules=(other,))
+    assert decide([user(one), below], WORK).obligations.route == Route("azure")
+
+
+def test_an_expired_layer_denies_everything_and_says_so() -> None:
+    ends = datetime(2026, 6, 1, tzinfo=UTC)
+    layer = Layer(LayerName.ORGANISATION, Effect.ALLOW, organisation="acme", revision=3, expires=ends)
+    assert decide([layer], replace(WORK, time=ends - timedelta(seconds=1))).effect is Effect.ALLOW
+    for moment in (ends, None):
+        decision = decide([layer], replace(WORK, time=moment))
+        assert decision.effect is Effect.DENY
+        assert "expired at 2026-06-01" in decision.reason
+
+
+def test_the_organisation_decides_by_its_own_words_about_an_endpoint() -> None:
+    layer = Layer(LayerName.ORGANISATION, Effect.DENY, rules=(Rule("in", Effect.ALLOW, When(classes=("enterprise",))),))
+    claimed = replace(WORK, endpoint_class=EndpointClass.ENTERPRISE)
+    assert decide([layer], claimed).effect is Effect.ALLOW
+    assert decide([layer], replace(claimed, to_organisation=WORK)).effect is Effect.DENY
+    assert decide([replace(layer, name=LayerName.USER)], replace(claimed, to_organisation=WORK)).effect is Effect.ALLOW
+
+
+def test_the_trace_says_of_every_field_of_every_rule_whether_it_matched() -> None:
+    rule = Rule("r", Effect.DENY, When(tasks=("incident",), models=("o*",), tools=("shell",)))
+    [traced] = trace([user(rule)], replace(WORK, tools=frozenset({"shell", "edit"})))
+    assert not traced.matched
+    assert [(one.field, one.wanted, one.has, one.matched) for one in traced.fields] == [
+        ("tasks", ("incident",), ("incident",), True),
+        ("models", ("o*",), ("gpt-5-mini",), False),
+        ("tools", ("shell",), ("edit", "shell"), True),
+    ]
 
 
 def test_a_decision_over_three_layers_of_a_hundred_rules_takes_no_more_than_100_microseconds() -> None:

@@ -31,9 +31,26 @@ def layer(name: LayerName, *rules: Rule, default: Effect = Effect.DENY) -> Layer
 
 def is_no_looser(tightened: Decision, before: Decision) -> bool:
     """Whether nothing is allowed or left unredacted by `tightened` that was not by `before`."""
-    return tightened.effect >= before.effect and all(
-        getattr(tightened.obligations, name) >= getattr(before.obligations, name)
-        for name in ("secret", "pii", "custom", "attachments")
+    return (
+        tightened.effect >= before.effect
+        and all(
+            getattr(tightened.obligations, name) >= getattr(before.obligations, name)
+            for name in (
+                "secret",
+                "pii",
+                "custom",
+                "attachments",
+                "restore_secret",
+                "restore_pii",
+                "restore_custom",
+                "record",
+            )
+        )
+        and (
+            tightened.obligations.require_task >= before.obligations.require_task
+            and (tightened.obligations.max_input_tokens or 10**9) <= (before.obligations.max_input_tokens or 10**9)
+            and tightened.obligations.route == before.obligations.route
+        )
     )
 
 
@@ -112,5 +129,5 @@ def test_the_smallest_budget_of_all_layers_binds() -> None:
         replace(layer(LayerName.REPOSITORY), budgets=(budget("20", "warn"),)),
         replace(layer(LayerName.ORGANISATION), budgets=(budget("20"),)),
     ]
-    smallest = smallest_budgets(stack)["b", "month"]
+    smallest = smallest_budgets(stack)[budget("1").scope]
     assert (smallest.limit_usd, smallest.on_exceed) == (Decimal(20), "deny")
