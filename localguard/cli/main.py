@@ -17,6 +17,7 @@ from localguard.cli import (
     demo,
     doctor,
     endpoint,
+    execute,
     key,
     policy,
     route,
@@ -64,6 +65,7 @@ scan.register(app)
 rules.register(app)
 allow.register(app)
 approve.register(app)
+execute.register(app)
 audit.register(app)
 endpoint.register(app)
 key.register(app)

@@ -86,6 +86,13 @@ class Question:
     """In words, without any value of the request."""
     facts: dict[str, str | None] = field(default_factory=dict)
     """What a person sees beside the reason: workspace, agent, model and so on, as the log may hold them."""
+    most: tuple[Scope, ...] = tuple(Scope)
+    """How far an answer may reach."""
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """How far an answer can reach."""
+        return tuple(scope for scope in self.most if self.subject.key(scope) is not None)
 
 
 class QuestionUnknown(LocalguardError):
@@ -93,7 +100,7 @@ class QuestionUnknown(LocalguardError):
 
 
 class ScopeImpossible(LocalguardError):
-    """The request that was asked about has no session or task that the approval could reach."""
+    """What was asked about has no session or task that the approval could reach, or must be asked about each time."""
 
 
 class Approvals:
@@ -128,8 +135,8 @@ class Approvals:
                 "No question with this id waits for an answer. `localguard approve` lists those that do."
             )
         key = question.subject.key(answer.scope)
-        if key is None:
-            raise ScopeImpossible(f"The request names no {answer.scope}, so the approval cannot reach it.")
+        if key is None or answer.scope not in question.scopes:
+            raise ScopeImpossible(f"An approval of this can reach: {', '.join(question.scopes)}.")
         self._answers[id] = answer
         for scope in Scope:
             if (held := question.subject.key(scope)) is not None and not answer.allow:

@@ -7,16 +7,13 @@ that descends from the agent cannot answer for it; other programs of the same us
 import asyncio
 import getpass
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-
-from aiohttp import web
 
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
-from localguard.config.peer import Peer
 from localguard.policy.approvals import Answer, Approvals, Question, QuestionUnknown, Scope, ScopeImpossible, Subject
 from localguard.policy.decide import Decision
 from localguard.proxy import refusals
@@ -35,7 +32,6 @@ class _Waiting:
 
     subject: Subject
     answered: asyncio.Event = field(default_factory=asyncio.Event)
-    agent: Peer | None = None
 
 
 class Asking:
@@ -48,7 +44,6 @@ class Asking:
         self._wait = wait
         self._approvals = Approvals()
         self._waiting: dict[str, _Waiting] = {}
-        self._agents: dict[str, Peer] = {}
         control.offer(
             Call("GET", "/approvals", "Requests that wait for a person's answer.", self._list),
             Call("POST", "/approvals/{id}", "Answer one: `allow`, `scope`, `why`.", self._answer),
@@ -60,23 +55,28 @@ class Asking:
         `request` is everything that is about to be sent, before redaction.
         """
         subject = _subject(exchange, decision, request)
-        id = exchange.id
-        if (granted := self._approvals.granted(subject, time.monotonic())) is None:
-            granted = await self._ask(exchange, decision, subject)
+        granted = self._approvals.granted(subject, time.monotonic())
         if granted is None:
-            answer = self._approvals.denied(id)
-            raise Refused(refusals.of_asking(decision, id, answer))
+            question = Question(exchange.id, subject, time.monotonic(), decision.reason, _facts(exchange))
+            self.ask(question)
+            granted = await self.settle(question)
+        if granted is None:
+            answer = self._approvals.denied(exchange.id)
+            raise Refused(refusals.of_asking(decision, exchange.id, answer))
         exchange.approval = granted[0]
 
-    async def _ask(self, exchange: Exchange, decision: Decision, subject: Subject) -> tuple[str, Answer] | None:
-        id = exchange.id
-        question = Question(id, subject, time.monotonic(), decision.reason, _facts(exchange))
+    def ask(self, question: Question) -> None:
+        """Put a question before whoever can answer it."""
         self._approvals.ask(question)
-        self._waiting[id] = waiting = _Waiting(subject, agent=exchange.caller.peer)
-        if exchange.caller.peer is not None:
-            self._agents[id] = exchange.caller.peer
-        self._note(id, exchange.session, "ask", decision.deciding[0].id if decision.deciding else "default")
+        self._note(question, "ask")
         self._control.publish("question", _shown(question, time.monotonic()))
+
+    async def settle(self, question: Question) -> tuple[str, Answer] | None:
+        """Wait for the answer to a question that was asked: the id and the answer that allow it, or None for no."""
+        id, subject = question.id, question.subject
+        self._waiting[id] = waiting = _Waiting(subject)
+        if self._approvals.denied(id) is not None or self._approvals.granted(subject, time.monotonic()) is not None:
+            waiting.answered.set()
         try:
             async with asyncio.timeout(self._wait):
                 await waiting.answered.wait()
@@ -97,13 +97,8 @@ class Asking:
 
     def _list(self, _: Arguments) -> Mapping[str, object]:
         now = time.monotonic()
-        return {"approvals": [_shown(one, now) | {"waiting": one.id in self._waiting} for one in self._open(now)]}
-
-    def _open(self, now: float) -> Sequence[Question]:
         questions = self._approvals.waiting(now)
-        kept = {question.id for question in questions}
-        self._agents = {id: peer for id, peer in self._agents.items() if id in kept}
-        return questions
+        return {"approvals": [_shown(one, now) | {"waiting": one.id in self._waiting} for one in questions]}
 
     async def _answer(self, given: Arguments) -> Mapping[str, object]:
         allow = given.body.get("allow")
@@ -114,7 +109,7 @@ class Asking:
         except ValueError:
             raise ControlRefused(400, f"scope is none of {', '.join(Scope)}.") from None
         id = given.path["id"]
-        if allow and await self._is_agent(given.request, self._agents.get(id)):
+        if allow and await self._callers.is_agent(given.request):
             raise ControlRefused(403, "An agent cannot approve its own request. Answer in a terminal of your own.")
         answer = Answer(allow, scope, _user(), given.text("why", ""))
         try:
@@ -123,28 +118,22 @@ class Asking:
             raise ControlRefused(404, f"{error}") from None
         except ScopeImpossible as error:
             raise ControlRefused(400, f"{error}") from None
-        self._note(id, question.subject.session, "approve" if allow else "deny", question.subject.rules[0], answer)
+        self._note(question, "approve" if allow else "deny", answer)
         self._control.publish("answer", {"id": id, "allow": allow, "scope": str(scope)})
         for other, waiting in self._waiting.items():
             if other == id or self._approvals.granted(waiting.subject, time.monotonic()) is not None:
                 waiting.answered.set()
         return {"id": id, "allow": allow, "scope": str(scope), "waiting": id in self._waiting}
 
-    async def _is_agent(self, request: web.BaseRequest, agent: Peer | None) -> bool:
-        """Whether a control call comes from the process that sent the request which is asked about, or from a child of it."""
-        if agent is None or agent.pid is None:
-            return False
-        peer = await self._callers.peer_of(request)
-        return peer is not None and agent.pid in (peer.pid, *(ancestor.pid for ancestor in peer.ancestors))
-
-    def _note(self, id: str, session: str | None, event: str, rule: str, answer: Answer | None = None) -> None:
-        detail: dict[str, str | int | bool | None] = {"rule": rule}
+    def _note(self, question: Question, event: str, answer: Answer | None = None) -> None:
+        subject = question.subject
+        detail: dict[str, str | int | bool | None] = {"rule": ", ".join(subject.rules)}
         if answer is not None:
             detail["scope"] = str(answer.scope)
         metadata = {"event": event, "detail": detail} | ({"reason": answer.why} if answer is not None else {})
         local = {"by": answer.by} if answer is not None else {}
         with suppress(LogUnavailable, RecordInvalid):  # what cannot be recorded is refused at its intent
-            self._store.note("control", exchange=id, session=session, metadata=metadata, local=local)
+            self._store.note("control", exchange=question.id, session=subject.session, metadata=metadata, local=local)
 
 
 def _subject(exchange: Exchange, decision: Decision, request: bytes) -> Subject:
@@ -179,7 +168,7 @@ def _facts(exchange: Exchange) -> dict[str, str | None]:
 
 
 def _shown(question: Question, now: float) -> dict[str, object]:
-    scopes = [str(scope) for scope in Scope if question.subject.key(scope) is not None]
+    scopes = [str(scope) for scope in question.scopes]
     age = int(now - question.asked)
     return {"id": question.id, "age_seconds": age, "reason": question.reason, "scopes": scopes, **question.facts}
 

@@ -27,6 +27,7 @@ from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Control
+from localguard.proxy.executing import Executing
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
 from localguard.proxy.recorder import Recorder
@@ -81,12 +82,13 @@ class Assembly:
         recorder = Recorder(store, control)
         callers = Callers(Tokens(home))
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
+        asking = Asking(store, control, callers, wait=ask_seconds)
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
             upstream=upstream,
             callers=callers,
-            asking=Asking(store, control, callers, wait=ask_seconds),
+            asking=asking,
             switches=RouteSwitches(RoutesFile(home), store, control, lambda: guard.policy.endpoints),
             keys=keys,
             memories=memories,
@@ -96,6 +98,7 @@ class Assembly:
             billing=billing,
             policy=PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None),
         )
+        Executing(asking, control, callers, memories, lambda: guard.policy)
         return cls(guard, recorder, store)
 
     def change_policy(self, layer: Layer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -23,6 +24,7 @@ _LOCATED = 1.0
 """Seconds for which requests of one kind on one connection are one caller's: by then a token that was revoked, and a
 repository's policy that changed, count."""
 _MAX_KINDS = 16
+_MAX_SENDERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Callers:
         self._finder = PeerFinder()
         self._finding = asyncio.Lock()
         self._repositories = RepositoryPolicies()
+        self._senders: OrderedDict[int, None] = OrderedDict()
+        """Processes that sent model traffic, the latest last."""
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Connection] = WeakKeyDictionary()
 
     async def locate(self, request: web.BaseRequest, admitted: Admitted, policy: PolicyState) -> Caller:
@@ -130,6 +134,11 @@ class Callers:
         if repository_layers:
             workspace = policy.workspaces.tightened(workspace, repository_layers)
         agent, version = agent_of(kind.user_agent, connection.peer)
+        if connection.peer is not None and connection.peer.pid is not None:
+            self._senders[connection.peer.pid] = None
+            self._senders.move_to_end(connection.peer.pid)
+            while len(self._senders) > _MAX_SENDERS:
+                self._senders.popitem(last=False)
         return Caller(
             endpoint=endpoint,
             workspace=workspace,
@@ -145,6 +154,16 @@ class Callers:
     async def peer_of(self, request: web.BaseRequest) -> Peer | None:
         """The process at the other end of a request's connection. Raises AdmissionRefused for another user's."""
         return (await self._connection(request)).peer
+
+    async def is_agent(self, request: web.BaseRequest) -> bool:
+        """Whether a control call comes from a process that sent model traffic lately, or from a child of one.
+
+        Where the caller's process is not known, nothing is.
+        """
+        peer = await self.peer_of(request)
+        return peer is not None and any(
+            pid in self._senders for pid in (peer.pid, *(one.pid for one in peer.ancestors))
+        )
 
     async def _connection(self, request: web.BaseRequest) -> _Connection:
         transport = request.transport
