@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from localguard.redact.vault import CLASS_ORDER, Span, Vault
@@ -296,5 +297,12 @@ def _remember_piece(text: bytes, piece: _Piece, vault: Vault, precedence: Sequen
 
 
 def _first(members: Sequence[FindingLike], precedence: Sequence[str]) -> FindingLike:
-    order = {name: rank for rank, name in enumerate(precedence)}
+    if len(members) == 1:
+        return members[0]
+    order = _ranks(tuple(precedence))
     return min(members, key=lambda member: order.get(member.type, len(order)))
+
+
+@lru_cache(maxsize=4)
+def _ranks(precedence: tuple[str, ...]) -> Mapping[str, int]:
+    return {name: rank for rank, name in enumerate(precedence)}

@@ -1,7 +1,7 @@
-"""Finding known values again, everywhere: a multi-pattern automaton in levels, and what counts as a token boundary."""
+"""Finding known values again, everywhere: multi-pattern automata in levels, and what counts as a token boundary."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,11 +14,13 @@ MAX_PATTERN_BYTES = 4 * 1024 * 1024
 _MAX_ENCODED = MAX_PATTERNS // 2
 """Beyond so many patterns values learnt are looked for in their plain spellings only."""
 MAX_PATTERN_LENGTH = 64 * 1024
-_MAX_RECENT, _MAX_MIDDLE = 64, 4096
-"""A new value rebuilds the recent level only. Up to some 64 patterns are looked for at gigabytes a second (ahocorasick's
-packed search); 4096 take 15 ms to build."""
-_MAX_DFA_BYTES = 16_384
-"""Of patterns. A DFA reads three times as fast as an NFA, and takes 250 bytes and a microsecond for each of theirs."""
+_GROUP = 32
+"""Patterns that ahocorasick's packed search takes at once on every processor: 14 GB/s, where an automaton of hundreds of
+patterns reads 100 MB/s. Reading a text once for each group pays up to some thousands of patterns."""
+_MAX_GROUPS = 96
+"""Beyond so many the patterns become one automaton, which takes 15 ms to build for 4096 of them."""
+_BYTES_A_CALL = 50
+"""Bytes that an automaton reads in the time of one more call."""
 
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 _START = re.compile(rb"[^A-Za-z0-9_]|(?<![A-Za-z0-9_])[A-Za-z0-9_]")
@@ -50,12 +52,10 @@ class Level:
     @cached_property
     def automaton(self) -> BytesAhoCorasick:
         """Leftmost-longest automaton over the patterns, in their order."""
-        texts = [pattern.text for pattern in self.patterns]
-        small = sum(map(len, texts)) <= _MAX_DFA_BYTES
         return BytesAhoCorasick(
-            texts,
+            [pattern.text for pattern in self.patterns],
             matchkind=MatchKind.LeftmostLongest,
-            implementation=Implementation.DFA if small else Implementation.ContiguousNFA,
+            implementation=Implementation.ContiguousNFA,
         )
 
     @cached_property
@@ -85,14 +85,27 @@ _NONE = Level(())
 
 
 class Sweep:
-    """The distinctive known values of a workspace, as patterns. Not thread-safe: `Vault` holds the lock."""
+    """The distinctive known values of a workspace, as patterns. Not thread-safe: `Vault` holds the lock.
+
+    A new value changes the last group of patterns and no other: what was built for the others stays.
+    """
 
     def __init__(self) -> None:
-        self.levels: tuple[Level, ...] = ()
         self.dropped = 0
         self._known: dict[bytes, Pattern] = {}
         self._bytes = 0
-        self._recent = self._middle = self._old = _NONE
+        self._old = self._last = _NONE
+        self._groups: list[Level] = []
+        self._merged: list[Level] = []
+        self._arrange()
+
+    def levels(self, size: int) -> Sequence[Level]:
+        """What to look for in a text of `size` bytes: every pattern is in one of the levels.
+
+        Long texts are read by many small groups, short ones by few large levels.
+        """
+        fine, coarse = self._fine, self._coarse
+        return fine if size * len(coarse) >= _BYTES_A_CALL * len(fine) else coarse
 
     def add(self, pattern: Pattern) -> bool:
         """Look for `pattern` from now on; False if it was looked for already or is too long to be."""
@@ -105,12 +118,9 @@ class Sweep:
         if len(self._known) > MAX_PATTERNS or self._bytes > MAX_PATTERN_BYTES:
             self._drop_oldest()
         else:
-            self._recent = Level((*self._recent.patterns, pattern))
-            if len(self._recent.patterns) > _MAX_RECENT:
-                self._middle, self._recent = Level(self._middle.patterns + self._recent.patterns), _NONE
-            if len(self._middle.patterns) > _MAX_MIDDLE:
-                self._old, self._middle = Level(self._old.patterns + self._middle.patterns), _NONE
-        self.levels = tuple(level for level in (self._recent, self._middle, self._old) if level.patterns)
+            self._last = Level((*self._last.patterns, pattern))
+            self._close_full_group()
+            self._arrange()
         return True
 
     def remove(self, texts: Collection[bytes]) -> None:
@@ -118,8 +128,7 @@ class Sweep:
         gone = [text for text in texts if self._known.pop(text, None) is not None]
         if gone:
             self._bytes -= sum(map(len, gone))
-            self._recent, self._middle, self._old = _NONE, _NONE, Level(tuple(self._known.values()))
-            self.levels = (self._old,) if self._old.patterns else ()
+            self._arrange_anew()
 
     def _drop_oldest(self) -> None:
         while len(self._known) > MAX_PATTERNS * 3 // 4 or self._bytes > MAX_PATTERN_BYTES * 3 // 4:
@@ -127,7 +136,39 @@ class Sweep:
             del self._known[oldest]
             self._bytes -= len(oldest)
             self.dropped += 1
-        self._recent, self._middle, self._old = _NONE, _NONE, Level(tuple(self._known.values()))
+        self._arrange_anew()
+
+    def _arrange_anew(self) -> None:
+        """Arrange what is known in groups, or in one level if it would be too many of them."""
+        self._old = self._last = _NONE
+        self._groups, self._merged = [], []
+        patterns = tuple(self._known.values())
+        if len(patterns) > _MAX_GROUPS * _GROUP:
+            self._old = Level(patterns)
+        else:
+            for start in range(0, len(patterns), _GROUP):
+                self._last = Level(patterns[start : start + _GROUP])
+                self._close_full_group()
+        self._arrange()
+
+    def _close_full_group(self) -> None:
+        """Put the last group beside the others if it is full; merge what is as large as its neighbour."""
+        if len(self._last.patterns) < _GROUP:
+            return
+        self._groups.append(self._last)
+        self._merged.append(self._last)
+        self._last = _NONE
+        while len(self._merged) > 1 and len(self._merged[-1].patterns) == len(self._merged[-2].patterns):
+            later = self._merged.pop()
+            self._merged[-1] = Level(self._merged[-1].patterns + later.patterns)
+        if len(self._groups) > _MAX_GROUPS:
+            self._old = Level(tuple(self._known.values()))
+            self._groups, self._merged = [], []
+
+    def _arrange(self) -> None:
+        old, last = ([level] if level.patterns else [] for level in (self._old, self._last))
+        self._fine = (*old, *self._groups, *last)
+        self._coarse = (*old, *self._merged, *last)
 
 
 def occurrences(level: Level, text: bytes, low: int, high: int) -> Iterator[tuple[int, int, Pattern]]:

@@ -205,7 +205,7 @@ class Vault:
         strictest. Raises `TagCollision`.
         """
         with self._lock:
-            levels = self._sweep.levels
+            levels = self._sweep.levels(len(text))
             stricter = dict(self._stricter) if self._stricter else self._stricter
         if not levels:
             return []

@@ -356,12 +356,17 @@ def test_thousands_of_known_values_do_not_slow_a_turn_down() -> None:
     assert b"Known77Abcdefgh" not in workspace.send(CHAT, body(*history)).body
 
 
-@pytest.mark.parametrize("count", [0, 1, 40])
+@pytest.mark.parametrize("count", [0, 1, 40, 5000])
 def test_a_filter_of_cores_misses_nothing(count: int) -> None:
     cores = [f"core{number}x".encode() for number in range(count)] + [b"abc"]
     found = CoreFilter(cores)
     assert all(found.may_hold(b"... " + core + b" ...") for core in cores)
     assert not found.may_hold(b"nothing of that kind")
+    assert not found.may_hold(b"." * 600_000)
+    for core in cores[::1500]:
+        for before in (300_000, *range(256 * 1024 - 10, 256 * 1024 + 2)):
+            assert found.may_hold(b"." * before + core)
+            assert found.may_hold(b"." * before + core + b"." * 300_000)
     assert CoreFilter([b""]).may_hold(b"x")
 
 

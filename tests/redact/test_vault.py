@@ -225,6 +225,38 @@ class TestSweep:
         assert swept(vault, " ".join(values[::7])) == values[::7]
         assert vault.unswept == 0
 
+    @given(
+        st.lists(st.text("ab1-", min_size=1, max_size=6), min_size=1, max_size=120, unique=True),
+        st.lists(st.text("ab1- ", max_size=9), max_size=12).map("".join),
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_how_patterns_are_arranged_changes_nothing_that_is_found(self, values: list[str], text: str) -> None:
+        found = []
+        for group, most, bytes_a_call in ((32, 96, 0), (32, 96, 1 << 40), (2, 96, 0), (2, 96, 1 << 40), (2, 3, 0)):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sweep, "_GROUP", group)
+                patch.setattr(sweep, "_MAX_GROUPS", most)
+                patch.setattr(sweep, "_BYTES_A_CALL", bytes_a_call)
+                vault = Vault(KEY)
+                for value in values:
+                    learn(vault, value)
+                found.append(vault.sweep(text.encode()))
+        assert all(one == found[0] for one in found)
+
+    def test_every_pattern_is_looked_for_in_short_and_long_texts(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweep, "_MAX_GROUPS", 20)
+        for seed in range(150):
+            own = learn(vault, secret(seed))
+            for other in (seed, seed // 2, 0):
+                value = secret(other)
+                assert swept(vault, value) == [value]
+                assert swept(vault, "." * 5000 + value) == [value]
+            vault.let_pass(secret(seed).__eq__)
+            assert swept(vault, f"{secret(seed)} {own}") == []
+            vault.let_pass(None)
+
     def test_beyond_its_bounds_the_oldest_are_given_up_and_counted(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
