@@ -124,6 +124,7 @@ def _request(record: Record) -> Paragraph:
             ("agent", agent),
             ("process", _join(peer.get("name"), peer.get("pid") and f"(pid {peer['pid']})")),
             ("workspace", _join(local.get("workspace") or m.get("workspace") or "unattributed", _attributed(m))),
+            ("may also be", ", ".join(local.get("beside", ())) or None),
             ("sensitivity", m.get("sensitivity")),
             ("repository", local.get("repository")),
             ("branch", _join(local.get("branch"), _at(local.get("commit")))),
@@ -283,7 +284,12 @@ def _at(commit: Any) -> str | None:
 
 
 def _attributed(metadata: Mapping[str, Any]) -> str | None:
-    how = {"token": "(by its token)", "header": "(by its header)", "peer": "(by the calling process)"}
+    how = {
+        "token": "(by its token)",
+        "header": "(by its header)",
+        "peer": "(by the calling process)",
+        "peers": "(the process serves several)",
+    }
     return how.get(metadata.get("attribution", ""))
 
 

@@ -17,8 +17,9 @@ from typing import Literal, Required, TypedDict
 Action = Literal["redacted", "allowed", "blocked"]
 """What was done about a finding: replaced by a placeholder, left as it stood by policy, or the reason of a refusal."""
 
-Attribution = Literal["token", "header", "peer", "none"]
-"""How the workspace was found: a local token, the workspace header, the peer process, or not at all."""
+Attribution = Literal["token", "header", "peer", "peers", "none"]
+"""How the workspace was found: a local token, the workspace header, the peer process, all places where that works, or not
+at all."""
 
 CostBasis = Literal["usage", "estimate", "reservation", "nothing"]
 """What a cost was counted by: the provider's own counts; what was seen of request and reply, where the provider counted
@@ -182,6 +183,8 @@ class IntentLocal(TypedDict, total=False):
     path: str | None
     """The request's path as it came, without token and query."""
     peer: PeerEntry | None
+    beside: list[str]
+    """Names of other workspaces that bind the request too: it may be their work, or says that it is."""
     rules: list[RuleSource]
     instructions: list[InstructionFile]
 

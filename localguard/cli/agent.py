@@ -123,14 +123,14 @@ class _Token:
 
     def __enter__(self) -> str:
         from localguard.cli.clock import now
-        from localguard.config.workspaces import Tokens
+        from localguard.config.workspace_tokens import Tokens
 
         directory = None if self._workspace else Path.cwd()
         self._token = Tokens(self._home).create(workspace=self._workspace, directory=directory, now=now())
         return self._token
 
     def __exit__(self, *_: object) -> None:
-        from localguard.config.workspaces import Tokens
+        from localguard.config.workspace_tokens import Tokens
 
         tokens = Tokens(self._home)
         binding = tokens.lookup(self._token)

@@ -60,7 +60,7 @@ def token(
     """
     from localguard.config.policy_files import load_policy
     from localguard.config.policy_problems import nearest
-    from localguard.config.workspaces import Tokens
+    from localguard.config.workspace_tokens import Tokens
 
     place = located(home, policy)
     if workspace is not None:

@@ -44,15 +44,22 @@ RELAYS = _names(
 )
 """Programs that pass on other processes' connections: their own working directory says nothing about the work."""
 
-SHARED_HOSTS = _names(
+EDITORS = _names(
     """
     code code-insiders code-tunnel codium vscodium cursor windsurf zed zed-editor electron idea idea64 pycharm
     pycharm64 webstorm webstorm64 goland goland64 clion rider rustrover phpstorm rubymine studio studio64 fleet
-    sublime_text emacs tmux screen zellij systemd init launchd login gnome-terminal- gnome-shell plasmashell kitty
-    alacritty wezterm-gui konsole explorer terminal iterm2 windowsterminal jupyter-lab jupyter-notebook
+    sublime_text emacs jupyter-lab jupyter-notebook
     """
 )
 """Programs that serve many workspaces at once: where they were started says nothing about the window in use."""
+
+SHARED_HOSTS = EDITORS | _names(
+    """
+    tmux screen zellij systemd init launchd login gnome-terminal- gnome-shell plasmashell kitty alacritty
+    wezterm-gui konsole explorer terminal iterm2 windowsterminal
+    """
+)
+"""Editors, and what starts the programs of a whole session: nothing may be concluded from where they were started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,7 @@ class PeerFinder:
         euid = os.geteuid()
         pids = sorted((int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()), reverse=True)
         for pid in pids:
-            if pid != own and pid not in self._recent and _owner(pid) == euid and _holds(pid, wanted):
+            if pid != own and pid not in self._recent and owner_of(pid) == euid and _holds(pid, wanted):
                 return pid
         return own if _holds(own, wanted) else None
 
@@ -143,7 +150,8 @@ def peer_of(local: Address, peer: Address) -> Peer | None:
     return PeerFinder().peer_of(local, peer)
 
 
-def _owner(pid: int) -> int | None:
+def owner_of(pid: int) -> int | None:
+    """Return the user of a process (Linux), None where it is gone."""
     try:
         return os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - a Path here doubles the cost of the scan
     except OSError:
@@ -168,9 +176,8 @@ def _describe(pid: int, uid: int) -> Peer:
     arguments = _arguments(pid)
     ancestors: list[Ancestor] = []
     parent = _parent(pid)
-    while parent > 1 and len(ancestors) < _MAX_ANCESTORS and _owner(parent) == uid:
-        name = program_name(_readlink(f"/proc/{parent}/exe"), short_name(parent))
-        ancestors.append(Ancestor(parent, name, _cwd(parent)))
+    while parent > 1 and len(ancestors) < _MAX_ANCESTORS and owner_of(parent) == uid:
+        ancestors.append(Ancestor(parent, program_of(parent), working_directory(parent)))
         parent = _parent(parent)
     title = short_name(pid)
     return Peer(
@@ -178,12 +185,17 @@ def _describe(pid: int, uid: int) -> Peer:
         uid=uid,
         same_user=True,
         exe=exe,
-        cwd=_cwd(pid),
+        cwd=working_directory(pid),
         name=program_name(exe, title),
         title=title.lower(),
         script=script_of(arguments),
         ancestors=tuple(ancestors),
     )
+
+
+def program_of(pid: int) -> str:
+    """Return the name of a process's program (Linux); see `program_name`."""
+    return program_name(_readlink(f"/proc/{pid}/exe"), short_name(pid))
 
 
 def program_name(exe: str | None, comm: str) -> str:
@@ -242,8 +254,8 @@ def _readlink(path: str) -> str | None:
         return None
 
 
-def _cwd(pid: int) -> Path | None:
-    """Return the working directory, None where it is gone or means another place in this mount namespace (containers)."""
+def working_directory(pid: int) -> Path | None:
+    """Return the working directory of a process (Linux), None where it is gone or means another place in this mount namespace (containers)."""
     link = f"/proc/{pid}/cwd"
     named = _readlink(link)
     if named is None or named.endswith(" (deleted)"):

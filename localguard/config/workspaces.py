@@ -1,43 +1,31 @@
 """Which work a request belongs to: from a token, or from the connection's process to directory, repository, workspace.
 
 Rules of attribution (design sections 4 and 6): a token names its workspace; else the connecting process's own working
-directory counts, and where that lies in no repository and no configured path, the nearest parent's that does. Relays and
-programs that serve many workspaces never attribute. The first workspace in file order names the work, the highest
+directory counts, and where that lies in no repository and no configured path, the nearest parent's that does. A program
+that serves many workspaces is attributed by all of those that it and what it started work in: one of them names the work,
+several bind it together and none of them names it. Relays never attribute. What prompts and headers say about place can
+only add workspaces that bind too, and is compared with the policy's places, never with the disk: a path that a prompt
+names may lie on another machine. The first workspace in file order names the work, the highest
 sensitivity of all that match binds. A git repository that no workspace matches is an implicit workspace, named by its
 repository, of sensitivity `internal`. What remains is `unattributed`, at the highest sensitivity that is configured.
 """
 
-import hashlib
-import hmac
-import json
 import os
 import re
-import secrets
-import string
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localguard.config import git
-from localguard.config.home import Home, exclusively, write_private
-from localguard.config.peer import SHARED_HOSTS, Peer
-from localguard.errors import LocalguardError
+from localguard.config.peer import EDITORS, SHARED_HOSTS, Peer
+from localguard.config.process_tree import root_of, working_places
+from localguard.config.workspace_tokens import Binding
 from localguard.policy.matching import glob_matches
 from localguard.policy.model import UNATTRIBUTED, Layer, LayerName, Sensitivity, WorkspaceRule
 
 REPOSITORY_FILE = ".localguard.toml"
 """Name of a repository's policy file, at the top of its working tree."""
-
-TOKEN_PREFIX = "lgw_"  # noqa: S105 - the prefix that all tokens share, no token
-_TOKEN_LENGTH = 32
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_TOKEN = re.compile(r"lgw_[0-9A-Za-z]{32}")
-
-
-class TokensDamaged(LocalguardError):
-    """The file of workspace tokens cannot be read; no token is accepted until it is repaired or moved away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +46,34 @@ class Workspace:
     roots: tuple[Path, ...] = ()
     """The working trees that the work lies in, innermost first: each may hold a repository policy file."""
     remotes: tuple[str, ...] = ()
+    beside: "tuple[Workspace, ...]" = ()
+    """Others whose work it may be: each binds as if it were this one."""
+    several: bool = False
+    """It is any of those `beside`, and stands for no work of its own."""
 
     @property
     def attributed(self) -> bool:
         """Whether the caller could be attributed."""
         return self.id != UNATTRIBUTED
 
+    @property
+    def configured(self) -> bool:
+        """Whether policy names it, rather than its repository or directory."""
+        return self.attributed and not self.id.startswith(("repo:", "dir:"))
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a workspace token stands for: a configured workspace's name or a directory."""
+    @property
+    def candidates(self) -> "tuple[Workspace, ...]":
+        """The workspaces that policy is asked about: all must allow."""
+        return self.beside if self.several else (self, *self.beside)
 
-    token_id: str
-    """First characters of the token's digest: names the token in lists, reveals nothing of it."""
-    workspace: str | None
-    directory: str | None
-    created: str
-    """UTC, ISO 8601."""
+    def and_also(self, others: "Iterable[Workspace]") -> "Workspace":
+        """This workspace, bound by others too; those that bind it already are left out."""
+        binding = {one.id: one.sensitivity for one in self.candidates}
+        new = tuple(one for one in others if one.id not in binding or one.sensitivity > binding[one.id])
+        if not new:
+            return self
+        highest = max(self.sensitivity, *(one.sensitivity for one in new))
+        return replace(self, beside=(*self.beside, *new), sensitivity=highest)
 
 
 class Workspaces:
@@ -85,11 +84,13 @@ class Workspaces:
         layers: Iterable[Layer],
         *,
         facts: Callable[[Path], Iterable[git.GitFacts]] = git.enclosing,
+        places: Callable[[int, str | None], Iterable[Path]] = working_places,
         user_home: Path | None = None,
     ) -> None:
         ordered = sorted(layers, key=lambda layer: layer.name.rank)
         self._user_home = user_home or Path.home()
         self._facts = facts
+        self._places = places
         self._rules = [
             _Places(rule, self._user_home)
             for layer in ordered
@@ -113,18 +114,71 @@ class Workspaces:
 
     def of_peer(self, peer: Peer | None) -> Workspace:
         """Return the workspace of a process; see the module's rules. None and other users' processes: unattributed."""
-        if peer is None or not peer.same_user or peer.pid is None or peer.is_relay or peer.name in SHARED_HOSTS:
+        if peer is None or not peer.same_user or peer.pid is None or peer.is_relay:
             return self.unattributed()
-        found = self.of_directory(peer.cwd) if peer.cwd is not None else None
-        if found is not None:
+        if peer.name in EDITORS:
+            others = self._of_places(root_of(peer) or peer.pid, peer.name)
+            started = self.of_directory(peer.cwd) if peer.cwd is not None and others else None
+            return self._together([*others, *([started] if started is not None else [])])
+        if peer.name in SHARED_HOSTS:
+            return self.unattributed()
+        found = self._of_own_place(peer)
+        if found is None:
+            return self._together(self._of_places(peer.pid, None))
+        if found.sensitivity >= self._highest:
             return found
+        # Its own directory names the work. What it started may work in a more sensitive place that policy knows.
+        others = self._of_places(peer.pid, None)
+        beside = [one for one in others if one.configured and one.sensitivity > found.sensitivity]
+        return found.and_also(beside)
+
+    def _of_own_place(self, peer: Peer) -> Workspace | None:
+        found = self.of_directory(peer.cwd) if peer.cwd is not None else None
         for ancestor in peer.ancestors:
-            if ancestor.stops_attribution:
-                break
-            found = self.of_directory(ancestor.cwd) if ancestor.cwd is not None else None
-            if found is not None:
+            if found is not None or ancestor.stops_attribution:
                 return found
-        return self.unattributed()
+            found = self.of_directory(ancestor.cwd) if ancestor.cwd is not None else None
+        return found
+
+    def _of_places(self, pid: int, besides: str | None) -> list[Workspace]:
+        return [found for place in self._places(pid, besides) if (found := self.of_directory(place)) is not None]
+
+    def _together(self, candidates: Sequence[Workspace]) -> Workspace:
+        """The one workspace that all candidates are, or work of no name that all of them bind; unattributed if there are none."""
+        different: dict[str, Workspace] = {}
+        for one in candidates:
+            first = different.setdefault(one.id, one)
+            different[one.id] = replace(
+                first,
+                sensitivity=max(first.sensitivity, one.sensitivity),
+                roots=tuple(dict.fromkeys((*first.roots, *one.roots))),
+            )
+        if len(different) == 1:
+            return different.popitem()[1]
+        nameless = self.unattributed()
+        if not different:
+            return nameless
+        sensitivity = max(one.sensitivity for one in different.values())
+        return replace(nameless, sensitivity=sensitivity, beside=tuple(different.values()), several=True)
+
+    def claimed(self, paths: Iterable[str], remotes: Iterable[str]) -> tuple[Workspace, ...]:
+        """Return the configured workspaces that hold one of these places; without a look at the disk.
+
+        `paths` are absolute or begin with `~`, `remotes` in any spelling of git's.
+        """
+        addresses = [address for remote in remotes if (address := git.normalise_remote(remote)) is not None]
+        homes = (str(self._user_home) + path[1:] if path[:2] in ("~", "~/", "~\\") else path for path in paths)
+        directories = [Path(os.path.normpath(path)) for path in homes if "\0" not in path]
+        found: dict[str, Workspace] = {}
+        for places in self._rules:
+            rule = places.rule
+            if any(places.cover(directory, ()) for directory in directories) or any(
+                glob_matches(rule.remotes, address) for address in addresses
+            ):
+                known = found.get(rule.name)
+                highest = rule.sensitivity if known is None else max(rule.sensitivity, known.sensitivity)
+                found[rule.name] = _configured(rule, highest)
+        return tuple(found.values())
 
     def of_directory(self, directory: Path) -> Workspace | None:
         """Return the workspace of work in this directory, None if it is in no repository and no configured path."""
@@ -169,16 +223,7 @@ class Workspaces:
         rules = [places.rule for places in self._rules if places.rule.name == name]
         if not rules:
             return None
-        return Workspace(
-            id=name,
-            name=name,
-            root=None,
-            repository=None,
-            branch=None,
-            commit=None,
-            sensitivity=max(rule.sensitivity for rule in rules),
-            cost_bucket=rules[0].cost_bucket,
-        )
+        return _configured(rules[0], max(rule.sensitivity for rule in rules))
 
     def unattributed(self) -> Workspace:
         """Return the workspace of work that cannot be attributed: the highest configured sensitivity."""
@@ -192,11 +237,15 @@ class Workspaces:
             sensitivity=self._highest,
         )
 
-    def tightened(self, workspace: Workspace, layers: Iterable[Layer]) -> Workspace:
+    def tightened(self, workspace: Workspace, layers: Sequence[Layer]) -> Workspace:
         """Return the workspace with its sensitivity raised by matching `[[workspaces]]` of repository layers.
 
         A repository may say that its work is more sensitive; it names nothing and lowers nothing.
         """
+        if workspace.beside:
+            beside = tuple(self.tightened(one, layers) for one in workspace.beside)
+            raised = max(workspace.sensitivity, *(one.sensitivity for one in beside))
+            workspace = replace(workspace, beside=beside, sensitivity=raised)
         if workspace.root is None:
             return workspace
         raised = workspace.sensitivity
@@ -209,6 +258,20 @@ class Workspaces:
                     ):
                         raised = max(raised, rule.sensitivity)
         return workspace if raised is workspace.sensitivity else replace(workspace, sensitivity=raised)
+
+
+def _configured(rule: WorkspaceRule, sensitivity: Sensitivity) -> Workspace:
+    """A workspace of which nothing is known but what policy says."""
+    return Workspace(
+        id=rule.name,
+        name=rule.name,
+        root=None,
+        repository=None,
+        branch=None,
+        commit=None,
+        sensitivity=sensitivity,
+        cost_bucket=rule.cost_bucket,
+    )
 
 
 def _task(rules: Sequence[WorkspaceRule], branch: str | None) -> str | None:
@@ -261,101 +324,3 @@ def _path_glob(glob: str) -> re.Pattern[str]:
     glob = re.sub(r"\*+", "*", glob.rstrip("/"))
     translated = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)
     return re.compile(f"{translated}(?:/.*)?", re.DOTALL)
-
-
-class Tokens:
-    """Workspace tokens, stored as keyed hashes in `state/tokens.json` (0600); the key stands in `state/token.key` (0600).
-
-    Who can read the state directory cannot recover a token, but can add one: tokens keep work apart, not users of the
-    same account. Safe to share between threads; other processes' changes are seen at the next look-up.
-    """
-
-    def __init__(self, home: Home) -> None:
-        self._file = home.state_dir / "tokens.json"
-        self._key_file = home.state_dir / "token.key"
-        self._lock_file = home.state_dir / "tokens.lock"
-        self._lock = threading.Lock()
-        self._seen: tuple[int, int, int] | None = None
-        self._bindings: dict[str, Binding] = {}
-
-    def create(self, *, workspace: str | None = None, directory: Path | None = None, now: str) -> str:
-        """Make a token for a configured workspace or a directory, store its hash durably, and return it this once.
-
-        `now` is UTC in ISO 8601. Raises ValueError unless exactly one of the two is given, TokensDamaged.
-        """
-        if (workspace is None) == (directory is None):
-            raise ValueError("a token stands for one workspace or one directory")
-        token = TOKEN_PREFIX + "".join(secrets.choice(_BASE62) for _ in range(_TOKEN_LENGTH))
-        place = os.path.realpath(directory) if directory is not None else None
-        with self._lock, exclusively(self._lock_file):
-            digest = self._digest(token)
-            self._load()
-            self._bindings[digest] = Binding(digest[:10], workspace, place, now)
-            self._store()
-        return token
-
-    def lookup(self, token: str) -> Binding | None:
-        """Return what a token stands for, None if it is not known. Takes the same time for every unknown token."""
-        if not _TOKEN.fullmatch(token):
-            return None
-        with self._lock:
-            self._load()
-            if not self._bindings:
-                return None
-            digest = self._digest(token)
-            found = None
-            for known, binding in self._bindings.items():
-                if hmac.compare_digest(known, digest):
-                    found = binding
-            return found
-
-    def list(self) -> tuple[Binding, ...]:
-        """Return all bindings, oldest first."""
-        with self._lock:
-            self._load()
-            return tuple(sorted(self._bindings.values(), key=lambda binding: binding.created))
-
-    def revoke(self, token_id: str) -> bool:
-        """Forget the token with this id; return whether there was one."""
-        with self._lock, exclusively(self._lock_file):
-            self._load()
-            kept = {digest: binding for digest, binding in self._bindings.items() if binding.token_id != token_id}
-            if len(kept) == len(self._bindings):
-                return False
-            self._bindings = kept
-            self._store()
-            return True
-
-    def _digest(self, token: str) -> str:
-        try:
-            key = self._key_file.read_bytes()
-        except FileNotFoundError:
-            key = b""
-        if len(key) != 32:
-            key = secrets.token_bytes(32)
-            write_private(self._key_file, key)
-        return hmac.new(key, token.encode("ascii"), hashlib.sha256).hexdigest()
-
-    def _load(self) -> None:
-        try:
-            found = self._file.stat()
-        except FileNotFoundError:
-            self._seen, self._bindings = None, {}
-            return
-        signature = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if signature == self._seen:
-            return
-        try:
-            raw = json.loads(self._file.read_bytes())
-            self._bindings = {digest: Binding(**entry) for digest, entry in raw["tokens"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise TokensDamaged(
-                f"{self._file} cannot be read. Move it away and make new tokens with `localguard workspace token`."
-            ) from None
-        self._seen = signature
-
-    def _store(self) -> None:
-        entries = {digest: asdict(binding) for digest, binding in self._bindings.items()}
-        write_private(self._file, json.dumps({"version": 1, "tokens": entries}, indent=1).encode())
-        found = self._file.stat()
-        self._seen = (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 from ahocorasick_rs import BytesAhoCorasick
 
+from localguard.exchange.claims import Claims
 from localguard.exchange.history import Held
 from localguard.exchange.split import Piece
 from localguard.wire.format import mapping
@@ -52,7 +53,8 @@ class Facts:
     new_bytes: int
     output_limit: int | None
     """Tokens that the reply may have, over all of its choices, where the request says so."""
-    client_metadata: Mapping[str, str]
+    claims: Claims
+    """What it says about the place of the work, in its headers and its body."""
 
 
 def instruction_names(raw: bytes) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from localguard.detect.finding import Finding
+from localguard.exchange.claims import Claims
 
 
 class Replaced(NamedTuple):
@@ -54,5 +55,7 @@ class Item:
     """Where the system or the user speaks: who, and the keyed fingerprint of what is said."""
     references: tuple[str, ...]
     """Ids of items held by the provider that it names."""
+    claims: Claims
+    """What it says about the place of the work."""
     outputs: dict[tuple[str, ...], Output] = field(default_factory=dict)
     sent: bool = False

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from localguard.exchange.claims import NONE as NO_CLAIMS
+from localguard.exchange.claims import Claims
 from localguard.exchange.conversation import leading
 from localguard.exchange.items import Item, Replaced
 from localguard.exchange.split import Piece, Split, split
@@ -37,6 +39,7 @@ class Totals:
     instructions: tuple[tuple[str, str], ...] = ()
     references: tuple[str, ...] = ()
     openings: tuple[tuple[str, str], ...] = ()
+    claims: Claims = NO_CLAIMS
     leaves: int = 0
     opaque: int = 0
 
@@ -50,6 +53,7 @@ class Totals:
             (*self.instructions, *(pair for item in items for pair in item.instructions)),
             (*self.references, *(id for item in items for id in item.references)),
             leading((*self.openings, *(item.opening for item in items if item.opening))),
+            self.claims.plus(item.claims for item in items),
             self.leaves + sum(item.leaves for item in items),
             self.opaque + sum(item.opaque for item in items),
         )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding
 from localguard.detect.types import TYPE_PRECEDENCE
+from localguard.exchange.claims import claims_of
 from localguard.exchange.conversation import opening, started_by
 from localguard.exchange.facts import (
     Facts,
@@ -39,7 +40,7 @@ from localguard.exchange.scanning import Scanning
 from localguard.exchange.split import Piece, Split, split
 from localguard.exchange.texts import Opaque, Texts, read_texts, widened
 from localguard.redact.redactor import Actions, learn, replacements
-from localguard.wire.format import WireFormat, mapping
+from localguard.wire.format import WireFormat
 from localguard.wire.json_edit import JsonInvalid
 
 __all__ = ["Facts", "Head", "Redacted", "RequestReading", "RequestRefused"]
@@ -185,6 +186,7 @@ class RequestReading:
             held=self._opaque.held(work.texts.opaque),
             opening=self._opening(work),
             references=named_by_items(self._format.name, work.piece, work.texts.document.value),
+            claims=claims_of(raw),
         )
         self._readings.items.put(work.digest, work.item, 400)
 
@@ -232,11 +234,7 @@ class RequestReading:
             body_bytes=len(self._body),
             new_bytes=self._new_bytes,
             output_limit=output_limit(members),
-            client_metadata={
-                name: value
-                for name, value in mapping(small_member(members.get("client_metadata"))).items()
-                if isinstance(value, str)
-            },
+            claims=totals.claims.plus(claims_of(value.encode()) for _, value in self._head.headers if value[:1] == "{"),
         )
 
     def redact(self, actions: Actions) -> Redacted:

@@ -9,6 +9,7 @@ Two obligations are conditions of the request itself, and one that is not met is
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from localguard.policy import words
 from localguard.policy.layers import (
@@ -20,9 +21,9 @@ from localguard.policy.layers import (
 )
 from localguard.policy.matching import index_of
 from localguard.policy.model import Effect, Layer, LayerName, Obligation, Rule, Work
-from localguard.policy.obligations import NO_VOTES, Obligations, RoutesConflict
+from localguard.policy.obligations import NO_VOTES, Obligations, RoutesConflict, strictest_of
 
-__all__ = ["Decision", "Obligations", "RuleRef", "as_seen_by", "decide"]
+__all__ = ["Decision", "Obligations", "RuleRef", "as_seen_by", "decide", "decide_for_all"]
 
 _BLOCK_ALL = Obligations(Obligation.BLOCK, Obligation.BLOCK, Obligation.BLOCK, Obligation.BLOCK)
 
@@ -62,8 +63,7 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
             return _conditions(decision, layers, work)
         return decision
     except RoutesConflict as conflict:
-        said = words.CONFLICT.format(endpoints=conflict)
-        return Decision(Effect.DENY, (), _BLOCK_ALL, said, words.CONFLICT_STEP, code="route_conflict")
+        return _of_conflict(conflict)
     except Exception as error:  # P3: what cannot be evaluated is not allowed
         return Decision(
             effect=Effect.DENY,
@@ -72,6 +72,29 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
             reason=f"The policy could not be evaluated for this request ({type(error).__name__}).",
             next_step="Check the policy files with `localguard doctor`; nothing is sent until they can be evaluated.",
         )
+
+
+def decide_for_all(layers: Sequence[Layer], works: Sequence[Work]) -> Decision:
+    """Decide about a request that may be any of several pieces of work: allowed only if each of them is, obligations united.
+
+    Routes that differ are a deny. Raises ValueError for no work at all, else never.
+    """
+    decisions = [decide(layers, work) for work in works]
+    strictest = max(decision.effect for decision in decisions)
+    binding = [decision for decision in decisions if decision.effect is strictest]
+    if len(decisions) == 1:
+        return decisions[0]
+    try:
+        obligations = reduce(strictest_of, [decision.obligations for decision in decisions])
+    except RoutesConflict as conflict:
+        return _of_conflict(conflict)
+    deciding = tuple(dict.fromkeys(rule for decision in binding for rule in decision.deciding))
+    return replace(binding[0], deciding=deciding, obligations=obligations)
+
+
+def _of_conflict(conflict: RoutesConflict) -> Decision:
+    said = words.CONFLICT.format(endpoints=conflict)
+    return Decision(Effect.DENY, (), _BLOCK_ALL, said, words.CONFLICT_STEP, code="route_conflict")
 
 
 def as_seen_by(layer: Layer, work: Work) -> Work:

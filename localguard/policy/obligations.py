@@ -114,6 +114,26 @@ def united(votes: Sequence[tuple[LayerName, Votes]]) -> Obligations:
     )
 
 
+def strictest_of(first: Obligations, second: Obligations) -> Obligations:
+    """Return what binds where both do. Raises RoutesConflict where they lead to different endpoints."""
+    if first.route != second.route:
+        named = [one.route.endpoint if one.route is not None else "none" for one in (first, second)]
+        raise RoutesConflict(", ".join(sorted(named)))
+    return Obligations(
+        secret=max(first.secret, second.secret),
+        pii=max(first.pii, second.pii),
+        custom=max(first.custom, second.custom),
+        attachments=max(first.attachments, second.attachments),
+        restore_secret=max(first.restore_secret, second.restore_secret),
+        restore_pii=max(first.restore_pii, second.restore_pii),
+        restore_custom=max(first.restore_custom, second.restore_custom),
+        record=max(first.record, second.record),
+        max_input_tokens=_smallest(first.max_input_tokens, second.max_input_tokens),
+        require_task=first.require_task or second.require_task,
+        route=first.route,
+    )
+
+
 _DEFAULTS: Final = Obligations()
 
 

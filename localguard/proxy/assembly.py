@@ -20,7 +20,7 @@ from localguard.config.policy_files import PolicyWatcher
 from localguard.config.policy_problems import PolicyInvalid
 from localguard.config.price_list import PriceList
 from localguard.config.routes_file import RoutesFile
-from localguard.config.workspaces import Tokens
+from localguard.config.workspace_tokens import Tokens
 from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
 from localguard.proxy.asking import Asking

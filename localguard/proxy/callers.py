@@ -13,7 +13,8 @@ from aiohttp import web
 from localguard.config.agents import agent_of
 from localguard.config.peer import Peer, PeerFinder
 from localguard.config.policy_files import RepositoryPolicies
-from localguard.config.workspaces import Binding, Tokens, Workspace, Workspaces
+from localguard.config.workspace_tokens import Binding, Tokens
+from localguard.config.workspaces import Workspace, Workspaces
 from localguard.policy.layers import effective_endpoints
 from localguard.policy.model import Endpoint, Layer
 from localguard.proxy.admission import AdmissionRefused, Admitted
@@ -129,7 +130,7 @@ class Callers:
             attribution = "token"
         else:
             workspace = await self._of_connection(connection, policy)
-            attribution = "peer" if workspace.attributed else "none"
+            attribution = "peers" if workspace.several else "peer" if workspace.attributed else "none"
         repository_layers = await self._repository_layers(workspace)
         if repository_layers:
             workspace = policy.workspaces.tightened(workspace, repository_layers)
@@ -196,5 +197,6 @@ class Callers:
         return policy.workspaces.of_binding(binding)
 
     async def _repository_layers(self, workspace: Workspace) -> tuple[Layer, ...]:
-        found = [self._repositories.layer_for(root) for root in workspace.roots]
+        roots = dict.fromkeys(root for one in workspace.candidates for root in one.roots)
+        found = [self._repositories.layer_for(root) for root in roots]
         return tuple(layer for layer in found if layer is not None)

@@ -18,14 +18,14 @@ from aiohttp import web
 
 from localguard.config.agents import agent_of
 from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, KeyUnknown
-from localguard.config.workspaces import TokensDamaged
+from localguard.config.workspace_tokens import TokensDamaged
 from localguard.detect.finding import Finding
 from localguard.detect.rules import RuleInvalid
 from localguard.exchange.history import PREVIOUS_RESPONSE
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
-from localguard.policy.decide import Decision, decide
+from localguard.policy.decide import Decision, decide_for_all
 from localguard.policy.model import Effect, EndpointClass, Obligation, Work
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
@@ -140,7 +140,7 @@ class Guard:
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
-            await self._decide(exchange, body)
+            await self._decide(exchange, policy, body)
             redacted = await self._redact(exchange, reading)
             headers = await self._upstream_headers(exchange, redacted)
             await self._billing.estimate(exchange)
@@ -207,7 +207,8 @@ class Guard:
             return RequestReading(exchange.format, memory, head, body)
 
         try:
-            await self._knowledge.refresh(memory, exchange.caller.workspace.roots, exchange.caller.layers)
+            for workspace in exchange.caller.workspace.candidates:
+                await self._knowledge.refresh(memory, workspace.roots, exchange.caller.layers)
             reading = await _off_loop(read, len(body) - memory.readings.prefixes.length(exchange.format.name, body))
             found = await self._scan(memory, reading)
             await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
@@ -239,7 +240,7 @@ class Guard:
 
     # decide
 
-    async def _decide(self, exchange: Exchange, body: bytes) -> None:
+    async def _decide(self, exchange: Exchange, policy: PolicyState, body: bytes) -> None:
         """Ask policy, with everything that is known now, and a person where policy says so. Raises Refused."""
         caller, facts = exchange.caller, exchange.facts
         assert facts is not None
@@ -250,9 +251,12 @@ class Guard:
             if not asked or await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model):
                 endpoint_class = EndpointClass.HOSTED
                 exchange.caller = caller = replace(caller, endpoint=replace(endpoint, endpoint_class=endpoint_class))
+        workspace = caller.workspace.and_also(policy.workspaces.claimed(facts.claims.paths, facts.claims.remotes))
+        if workspace is not caller.workspace:
+            exchange.caller = caller = replace(caller, workspace=workspace)
         work = Work(
-            workspace=caller.workspace.name,
-            sensitivity=caller.workspace.sensitivity,
+            workspace=workspace.name,
+            sensitivity=workspace.sensitivity,
             task=caller.task,
             endpoint=endpoint.name,
             endpoint_class=endpoint_class,
@@ -264,7 +268,12 @@ class Guard:
             findings=facts.types,
             attachments=facts.attachments,
         )
-        exchange.decision = decide(caller.layers, work)
+        task = exchange.admitted.task
+        works = [
+            replace(work, workspace=one.name, sensitivity=one.sensitivity, task=task or one.task)
+            for one in workspace.beside
+        ]
+        exchange.decision = decide_for_all(caller.layers, works if workspace.several else [work, *works])
         refusal = refusals.of_policy(exchange.decision, facts)
         if refusal is not None:
             raise Refused(refusal)

@@ -97,6 +97,8 @@ def local(exchange: Exchange) -> IntentLocal:
     )
     if peer is not None and peer.pid is not None:
         made["peer"] = {"pid": peer.pid, "exe": peer.exe or "", "name": peer.name, "cwd": str(peer.cwd or "")}
+    if workspace.beside:
+        made["beside"] = [one.name for one in workspace.beside]
     if decision is not None:
         made["rules"] = [
             RuleSource(id=rule.id, file=rule.file, line=rule.line) for rule in decision.deciding if rule.file

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from localguard.config.home import Home
-from localguard.config.workspaces import Tokens
+from localguard.config.workspace_tokens import Tokens
 from localguard.proxy.control_client import ControlClient
 from tests.cli.conftest import COMMAND, process
 

@@ -9,7 +9,7 @@ import pytest
 
 from localguard.audit.store import Store
 from localguard.config.home import Home
-from localguard.config.workspaces import Tokens
+from localguard.config.workspace_tokens import Tokens
 from tests.cli.conftest import RunLocally, made_up_token, process
 
 

@@ -1,22 +1,33 @@
 import os
 import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
 
 import pytest
 
 from localguard.config.builtin import builtin_layer
 from localguard.config.home import Home
 from localguard.config.peer import Ancestor, Peer
-from localguard.config.workspaces import Tokens, TokensDamaged, Workspaces
+from localguard.config.workspace_tokens import Tokens, TokensDamaged
+from localguard.config.workspaces import Workspaces
 from localguard.policy.model import Effect, Layer, LayerName, Sensitivity, WorkspaceRule
 from tests.config.conftest import GitRun
 
 NOW = "2026-11-22T12:00:00Z"
 
 
-def workspaces(*rules: WorkspaceRule, user_home: Path | None = None) -> Workspaces:
-    return Workspaces([replace(builtin_layer(), workspaces=rules)], user_home=user_home)
+def workspaces(
+    *rules: WorkspaceRule, user_home: Path | None = None, places: Mapping[int, Sequence[Path]] = MappingProxyType({})
+) -> Workspaces:
+    """`places`: where the tree below a process works."""
+    return Workspaces(
+        [replace(builtin_layer(), workspaces=rules)],
+        user_home=user_home,
+        places=lambda pid, besides: places.get(pid, ()),
+    )
 
 
 def peer(cwd: Path | None, *ancestors: Ancestor, name: str = "claude") -> Peer:
@@ -173,6 +184,106 @@ def test_a_repository_file_raises_its_own_sensitivity_and_never_lowers_it(reposi
     assert (raised.name, raised.sensitivity) == ("payments", Sensitivity.RESTRICTED)
     assert rules.tightened(found, [layer(Sensitivity.PUBLIC)]) == found
     assert rules.tightened(found, [layer(Sensitivity.RESTRICTED, "elsewhere/*")]) == found
+
+
+class TestSeveralWorkspaces:
+    """A process that serves many workspaces is bound by all of them."""
+
+    @pytest.fixture
+    def other(self, tmp_path: Path, git: GitRun) -> Path:
+        place = tmp_path / "blog"
+        place.mkdir()
+        git(place, "init", "-q", "-b", "main")
+        return place
+
+    def test_an_editor_is_bound_by_the_meet_over_all_that_it_has_open(self, repository: Path, other: Path) -> None:
+        found = workspaces(PAYMENTS, places={100: [repository, other]}).of_peer(peer(Path("/"), name="code"))
+        assert (found.attributed, found.several, found.sensitivity) == (False, True, Sensitivity.SENSITIVE)
+        assert [one.name for one in found.candidates] == ["payments", "blog"]
+        assert [one.sensitivity for one in found.candidates] == [Sensitivity.SENSITIVE, Sensitivity.INTERNAL]
+
+    def test_an_editor_that_has_one_open_works_there(self, repository: Path) -> None:
+        found = workspaces(PAYMENTS, places={100: [repository, repository / ".git"]}).of_peer(peer(None, name="cursor"))
+        assert (found.id, found.several, found.root) == ("payments", False, repository)
+
+    def test_where_an_editor_was_started_can_only_add(self, repository: Path, other: Path) -> None:
+        rules = workspaces(PAYMENTS, places={100: [other]})
+        assert workspaces(PAYMENTS).of_peer(peer(other, name="code")).id == "unattributed"
+        assert rules.of_peer(peer(repository, name="code")).sensitivity is Sensitivity.SENSITIVE
+        assert rules.of_peer(peer(other, name="code")).name == "blog"
+
+    def test_the_windows_of_an_editor_are_looked_for_below_its_first_process(self, other: Path) -> None:
+        window = peer(
+            None, Ancestor(90, "code", None), Ancestor(80, "code", None), Ancestor(70, "bash", None), name="code"
+        )
+        assert workspaces(places={80: [other]}).of_peer(window).name == "blog"
+        assert not workspaces(places={70: [other]}).of_peer(window).attributed
+
+    def test_a_server_started_nowhere_works_where_its_children_do(self, repository: Path, other: Path) -> None:
+        rules = workspaces(PAYMENTS, places={100: [repository, other]})
+        assert rules.of_peer(peer(Path("/"))).several
+        assert workspaces(places={100: [other]}).of_peer(peer(Path("/"))).name == "blog"
+
+    def test_an_agent_keeps_its_workspace_and_is_bound_by_a_more_sensitive_one_that_its_children_work_in(
+        self, repository: Path, other: Path
+    ) -> None:
+        found = workspaces(PAYMENTS, places={100: [other, repository]}).of_peer(peer(other))
+        assert (found.name, found.root, found.sensitivity) == ("blog", other, Sensitivity.SENSITIVE)
+        assert [one.name for one in found.candidates] == ["blog", "payments"]
+        plain = workspaces(PAYMENTS, places={100: [other, repository]}).of_peer(peer(repository))
+        assert plain.candidates == (plain,)
+
+    def test_a_repository_file_of_any_candidate_raises_the_sensitivity_of_all(
+        self, repository: Path, other: Path
+    ) -> None:
+        rules = workspaces(PAYMENTS, places={100: [repository, other]})
+        found = rules.of_peer(peer(Path("/"), name="code"))
+        mine = WorkspaceRule("mine", paths=(str(other),), sensitivity=Sensitivity.RESTRICTED)
+        raised = rules.tightened(found, [Layer(LayerName.REPOSITORY, Effect.ALLOW, workspaces=(mine,))])
+        assert raised.sensitivity is Sensitivity.RESTRICTED
+        assert [one.sensitivity for one in raised.candidates] == [Sensitivity.SENSITIVE, Sensitivity.RESTRICTED]
+
+    def test_a_relay_and_a_terminal_are_bound_by_nothing(self, repository: Path) -> None:
+        for name in ("sshd", "tmux", "docker-proxy"):
+            assert workspaces(places={100: [repository]}).of_peer(peer(None, name=name)).id == "unattributed"
+
+
+class TestClaims:
+    """What prompts and headers say about place is compared with policy, and only tightens."""
+
+    @pytest.mark.parametrize("path", ["~/plans", "~/plans/deep/er", "~/other/../plans/x"])
+    def test_a_claimed_path_names_the_workspaces_that_cover_it(self, tmp_path: Path, path: str) -> None:
+        rules = workspaces(WorkspaceRule("plans", paths=("~/plans",)), PAYMENTS, user_home=tmp_path)
+        assert [one.name for one in rules.claimed([path], [])] == ["plans"]
+        assert [one.name for one in rules.claimed([path.replace("~", str(tmp_path))], [])] == ["plans"]
+
+    @pytest.mark.parametrize("remote", ["git@github.com:Acme/payments.git", "https://github.com/acme/payments"])
+    def test_a_claimed_remote_names_the_workspaces_that_match_it(self, remote: str) -> None:
+        [found] = workspaces(PAYMENTS).claimed([], [remote])
+        assert (found.name, found.sensitivity, found.cost_bucket) == ("payments", Sensitivity.SENSITIVE, "payments-eng")
+
+    def test_other_places_and_nonsense_claim_nothing(self) -> None:
+        assert workspaces(PAYMENTS).claimed(["/", "", "relative", "\0", "~x"], ["", "nonsense", "/local"]) == ()
+
+    def test_the_disk_is_not_looked_at(self, repository: Path) -> None:
+        def never(directory: Path) -> NoReturn:
+            raise AssertionError(directory)
+
+        rules = Workspaces([replace(builtin_layer(), workspaces=(PAYMENTS,))], facts=never)
+        assert rules.claimed([str(repository), "/net/elsewhere/x"], []) == ()
+
+    def test_a_claim_raises_and_never_lowers(self, repository: Path) -> None:
+        low = WorkspaceRule("blog", remotes=("*/blog",), sensitivity=Sensitivity.PUBLIC)
+        rules = workspaces(PAYMENTS, low)
+        work, unknown = rules.of_peer(peer(repository)), rules.unattributed()
+        claims = rules.claimed([], ["https://github.com/acme/blog"])
+        assert work.and_also(claims).sensitivity is Sensitivity.SENSITIVE
+        assert unknown.and_also(claims).candidates == (unknown.and_also(claims), *claims)
+        blog = replace(work, id="blog", name="blog", sensitivity=Sensitivity.PUBLIC)
+        payments = rules.claimed([], ["https://github.com/acme/payments"])
+        assert blog.and_also(payments).sensitivity is Sensitivity.SENSITIVE
+        assert blog.and_also(claims) is blog
+        assert work.and_also(payments) is work
 
 
 class TestTokens:

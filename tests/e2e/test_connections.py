@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from localguard.config.home import Home
-from localguard.config.workspaces import Tokens
+from localguard.config.workspace_tokens import Tokens
 from tests.e2e.guard import Guard, policy
 from tests.e2e.planted import github_token
 from tests.provider.server import Provider

@@ -8,7 +8,7 @@ import pytest
 
 from localguard.config.builtin import builtin_layer
 from localguard.config.home import Home
-from localguard.config.workspaces import Tokens
+from localguard.config.workspace_tokens import Tokens
 from localguard.proxy import callers
 from localguard.proxy.admission import AdmissionRefused, Admitted
 from localguard.proxy.callers import Callers, PolicyState

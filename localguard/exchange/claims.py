@@ -1,0 +1,90 @@
+"""What a request says about the place of the work: directories and remotes, as agents write them into prompts and headers.
+
+Claims, not facts: whoever writes the prompt writes them. They serve to find that a more sensitive workspace may be
+concerned, never that none is. Seen in November 2026: Codex `<cwd>` and its turn metadata (JSON in a string, in a header and
+in the body), Claude Code and opencode `Working directory: …`, Cline `Current Working Directory (…)`, Gemini CLI `working in
+the directory: …`, Copilot CLI `Git repository root: …`, and what `git remote -v` answers.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ahocorasick_rs import BytesAhoCorasick
+
+_MARKS = (
+    b"cwd",
+    b"CWD",
+    b"orking dir",
+    b"orking Dir",
+    b"orking_dir",
+    b"orkingDir",
+    b"in the director",
+    b"orkspace",
+    b"epository root",
+    b"git_root",
+    b"gitRoot",
+    b"roject root",
+    b"remote",
+    b"origin",
+)
+"""One of them stands in whatever `_PLACE` or `_REMOTE` matches; letter case as agents write it."""
+_MARKED = BytesAhoCorasick(_MARKS)
+_LOOKED_AT = 262_144
+"""Bytes at the beginning of a piece: agents say it there."""
+_AROUND = 600
+_BEFORE = 24
+_MOST_MARKS = 64
+MOST = 32
+"""Claims that are kept of one request."""
+
+_PLACE = re.compile(
+    rb"(?:cwd|working[ _]?dir(?:ectory|ectories)?|in the director(?:y|ies)|workspaces?(?:[ _]?(?:root|folder|path|dir"
+    rb"(?:ectory)?)s?)?|(?:git |project |repository |git_)root|gitRoot)(?: folder| path| is)?"
+    rb"(?:\\[nt\"]|[^\w/~]){1,24}(?P<place>(?:~|[A-Za-z]:)?/[^\"'`<>|\\\r\n)\],]{0,400})",
+    re.IGNORECASE,
+)
+_REMOTE = re.compile(
+    rb"(?:remote|origin)(?:[ _]?urls?)?(?:\\[nt\"]|[^\w/~]){1,24}(?P<remote>(?:[\w.+-]{1,60}@[\w.-]{1,200}:|(?:ssh|https?|git)://)"
+    rb"[^\s\"'`<>|\\)\]]{3,300})",
+    re.IGNORECASE,
+)
+
+
+class Claims(NamedTuple):
+    """Directories and remotes that a text names as the place of the work, each once, in its order."""
+
+    paths: tuple[str, ...] = ()
+    remotes: tuple[str, ...] = ()
+
+    def plus(self, others: "Iterable[Claims]") -> "Claims":
+        """These and others, as many as are kept."""
+        paths, remotes = dict.fromkeys(self.paths), dict.fromkeys(self.remotes)
+        for one in others:
+            paths |= dict.fromkeys(one.paths)
+            remotes |= dict.fromkeys(one.remotes)
+        return Claims(tuple(paths)[:MOST], tuple(remotes)[:MOST])
+
+
+NONE = Claims()
+
+
+def claims_of(raw: bytes) -> Claims:
+    """The claims in a text or a piece of JSON, escaped as it stands. Linear in what is looked at."""
+    head = raw[:_LOOKED_AT] if len(raw) > _LOOKED_AT else raw
+    marks = _MARKED.find_matches_as_indexes(head)
+    if not marks:
+        return NONE
+    paths: dict[str, None] = {}
+    remotes: dict[str, None] = {}
+    end = 0
+    for _, start, _ in marks[:_MOST_MARKS]:
+        if start < end:
+            continue
+        window = head[max(end, start - _BEFORE) : start + _AROUND]
+        end = start + 3
+        if found := _PLACE.search(window):
+            paths[found["place"].decode("utf-8", "replace").rstrip(" .:;/") or "/"] = None
+        if found := _REMOTE.search(window):
+            remotes[found["remote"].decode("utf-8", "replace").rstrip(".,;")] = None
+    return Claims(tuple(paths)[:MOST], tuple(remotes)[:MOST])
