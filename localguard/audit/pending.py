@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from localguard.audit.record import Section
 from localguard.audit.schema import LogUnavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Proof that a record is durable. ``seq`` counts from 1 without gaps; ``time`` is RFC 3339; ``leaf_hash`` has 32 bytes."""
 
     seq: int

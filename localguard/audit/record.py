@@ -11,9 +11,8 @@ The salts keep a dropped section from being guessed. canonical() is RFC 8785 (JS
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import orjson
 import rfc8785
@@ -43,8 +42,7 @@ class RecordInvalid(LocalguardError):
     """A record holds what cannot be recorded: the message names the path (``metadata.usage.input``), never the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One section, ready to be stored: its canonical JSON, its salt (16 bytes) and its hash (32 bytes)."""
 
     text: bytes
@@ -63,8 +61,7 @@ def seal(name: str, content: Plain, salt: bytes) -> Section:
     return Section(text, salt, section_hash(salt, text))
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """The three sections of a record, and the ids that its metadata and the indexed columns share, as they are recorded."""
 
     sections: tuple[Section, Section, Section]
@@ -115,19 +112,27 @@ def _as_they_are(sections: Sequence[object], scrub: Scrub | None) -> list[bytes]
         or not whole.isascii()
         or b"://" in whole
         or (whole.count(b"{") + whole.count(b"[") > MAX_DEPTH and _DEEP.search(whole) is not None)
+        or not _is_plain(sections)
     ):
         return None
-    # without a backslash every second piece between quotes is a text, and no number stands in one
-    pieces = whole.split(b'"') if b"\\" not in whole else None
-    if _MAYBE_FLOAT.search(b'"'.join(pieces[::2]) if pieces is not None else whole) is not None:
-        return None
-    strings = pieces[1::2] if pieces is not None else _STRING.findall(whole)
+    # without a backslash every second piece between quotes is a text
+    strings = whole.split(b'"')[1::2] if b"\\" not in whole else _STRING.findall(whole)
     try:
         return texts if is_clean(strings) else None
     except Exception as error:
         raise RecordInvalid(f"the record could not be scrubbed ({type(error).__name__})") from None
 
 
+def _is_plain(value: object) -> bool:
+    """Whether no value is of another type than `plain` returns, tuples aside: orjson takes more, and writes infinity as null."""
+    items = value.values() if type(value) is dict else value
+    if set(map(type, items)) <= _LEAVES:  # type: ignore[call-overload]
+        return True
+    return all(type(one) in _LEAVES or (type(one) in _HOLDERS and _is_plain(one)) for one in items)  # type: ignore[attr-defined]
+
+
+_LEAVES = frozenset({str, int, bool, type(None)})
+_HOLDERS = frozenset({dict, list, tuple})
 _AS_PLAIN = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
@@ -137,7 +142,7 @@ _AS_PLAIN = (
 _STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"')
 _DEEP = re.compile(rb"(?:[\[{][^\[\]{}]*+){8}")
 """Eight levels begun in a row: more than any record of ours has, so looked at by `plain`."""
-_MAYBE_FLOAT = re.compile(rb"[:\[,]-?\d+[.eE]")
+_PLAINLY = re.compile(r"[\w.:-]*", re.ASCII)
 
 
 def section_hash(salt: bytes, text: bytes) -> bytes:
@@ -147,15 +152,19 @@ def section_hash(salt: bytes, text: bytes) -> bytes:
 
 def leaf(kind: str, seq: int, time: str, metadata: bytes, findings: bytes, local: bytes) -> bytes:
     """The leaf of a record: canonical JSON over kind, seq, time and the three section hashes (32 bytes each)."""
-    fields: dict[str, Plain] = {
-        "kind": kind,
-        "seq": seq,
-        "time": time,
-        "metadata": metadata.hex(),
-        "findings": findings.hex(),
-        "local": local.hex(),
-    }
-    return canonical(fields)
+    if _PLAINLY.fullmatch(kind) and _PLAINLY.fullmatch(time):  # as all that are written are
+        fields = f'"kind":"{kind}","local":"{local.hex()}","metadata":"{metadata.hex()}","seq":{seq},"time":"{time}"'
+        return b'{"findings":"%s",%s}' % (findings.hex().encode(), fields.encode())
+    return canonical(
+        {
+            "kind": kind,
+            "seq": seq,
+            "time": time,
+            "metadata": metadata.hex(),
+            "findings": findings.hex(),
+            "local": local.hex(),
+        }
+    )
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -214,7 +223,9 @@ def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, ``2026-01-31T08:15:00.000000Z``. A time without zone is a `ValueError`."""
     if moment.tzinfo is None:
         raise ValueError("a record's time needs a time zone")
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"  # without "+00:00"
 
 
 # From "://" up to the last "@" before the authority ends; runs cannot overlap, since each ends before the next "/".

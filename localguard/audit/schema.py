@@ -14,6 +14,8 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,22 +87,28 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def write_batch(
-    connection: sqlite3.Connection,
-    rows: Sequence[tuple[object, ...]],
-    *,
-    opened: Sequence[tuple[str, str | None]],
-    closed: Sequence[str],
-) -> None:
-    """Write rows of `records` in one transaction, and which exchanges they open (with their session) and close.
+def keep_open_exchanges(connection: sqlite3.Connection) -> None:
+    """Have this connection keep `open_exchanges` with every record that it writes, as part of the same statement.
 
-    Returns when they are durable. Nothing is written where SQLite fails; its errors pass through.
+    By triggers of its own, which are no part of the database. To be called once `migrate` is through.
     """
+    for trigger in _TRIGGERS:
+        connection.execute(trigger)
+
+
+def write_batch(connection: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+    """Write rows of `records`, and with them which exchanges are open, all or nothing.
+
+    Returns when they are durable. Nothing is written where SQLite fails; its errors pass through. Few rows are one
+    statement, which is a transaction by itself: the GIL is given up, and has to be had back, at every statement.
+    """
+    if len(rows) <= _ROWS:
+        _insert(connection, rows)
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _execute(connection, "INSERT INTO records VALUES {}", rows)
-        _execute(connection, "DELETE FROM open_exchanges WHERE exchange IN (VALUES {})", [(name,) for name in closed])
-        _execute(connection, "INSERT OR REPLACE INTO open_exchanges VALUES {}", opened)
+        for start in range(0, len(rows), _ROWS):
+            _insert(connection, rows[start : start + _ROWS])
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -108,12 +116,15 @@ def write_batch(
         raise
 
 
-def _execute(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """One statement for some rows at a time: the GIL is given up, and has to be had back, at every statement."""
-    for start in range(0, len(rows), _ROWS):
-        part = rows[start : start + _ROWS]
-        marks = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
-        connection.execute(statement.format(marks), [value for row in part for value in row])
+def _insert(connection: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+    connection.execute(_inserting(len(rows), len(rows[0])), list(chain.from_iterable(rows)))
+
+
+@cache
+def _inserting(rows: int, columns: int) -> str:
+    """The statement that writes so many records."""
+    row = f"({', '.join('?' * columns)})"
+    return _INSERT.format(", ".join([row] * rows))
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -190,8 +201,19 @@ MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_sche
 """Append only: a log of any age is brought up step by step. `PRAGMA user_version` counts the steps done."""
 
 _READER_BUSY_SECONDS = 5.0
-_ROWS = 16
+_INSERT = "INSERT INTO records VALUES {}"
+_ROWS = 32
 """Of one statement. Each number of rows is a statement of its own, and the connection keeps 128 prepared."""
+_TRIGGERS = (
+    """
+    CREATE TEMP TRIGGER opens AFTER INSERT ON main.records WHEN new.kind = 'intent' AND new.exchange IS NOT NULL
+    BEGIN INSERT OR REPLACE INTO open_exchanges VALUES (new.exchange, new.session); END
+    """,
+    """
+    CREATE TEMP TRIGGER closes AFTER INSERT ON main.records WHEN new.kind IN ('outcome', 'refusal')
+    BEGIN DELETE FROM open_exchanges WHERE exchange = new.exchange; END
+    """,
+)
 _WRITER_PRAGMAS = (
     "synchronous = FULL",  # durable at COMMIT, not only consistent
     "fullfsync = 1",  # macOS: through the drive's cache; elsewhere no effect
@@ -201,6 +223,7 @@ _WRITER_PRAGMAS = (
     "secure_delete = ON",  # what is pruned is overwritten; costs nothing where nothing is deleted
     "cell_size_check = ON",
     "trusted_schema = OFF",
+    "temp_store = MEMORY",
 )
 _ERRNOS = {
     errno.ENOSPC: "SQLITE_FULL",

@@ -10,6 +10,7 @@ it. The tree and the checkpoints over the leaf hashes make that visible.
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -19,6 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Self
 
 from localguard.audit import record
@@ -27,7 +29,14 @@ from localguard.audit.fields import ControlMetadata, MetadataCall, OutcomeMetada
 from localguard.audit.lock import GuardLock
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
-from localguard.audit.schema import LogUnavailable, connect_writer, migrate, unavailable, write_batch
+from localguard.audit.schema import (
+    LogUnavailable,
+    connect_writer,
+    keep_open_exchanges,
+    migrate,
+    unavailable,
+    write_batch,
+)
 
 __all__ = ["Clock", "Limits", "Receipt", "Store"]
 
@@ -66,15 +75,21 @@ class Store:
         Raises `AlreadyRunning`, `LogUnavailable` (`LogCorrupted`); nothing stays open or locked then.
         """
         self._path = path
+        self._paths = str(path), f"{path}-wal"
         self._clock = clock
         self._scrub = scrub
         self._limits = limits or Limits()
         self._salts = RandomBytes()
         self._queue: deque[Pending] = deque()
         self._queued_bytes = 0
-        lock = threading.Lock()
-        self._wake = threading.Condition(lock)
-        self._over = threading.Condition(lock)
+        self._lock = threading.Lock()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        """Rung for the writer when there may be less to wait for than it thinks."""
+        self._ringing: asyncio.AbstractEventLoop | None = None
+        """The event loop that rings once its turn is over."""
+        self._resting = False
+        """Whether the writer has to be rung for an outcome."""
+        self._over = threading.Condition(self._lock)
         self._taken = self._settled = 0
         """Records that were queued, and those of them that are durable or have failed."""
         self._urgent = False
@@ -90,7 +105,7 @@ class Store:
         self.recovered = 0
         """Intents that the last run left without outcome."""
         try:
-            self._lock = GuardLock(path.with_name("guard.lock"))
+            self._home = GuardLock(path.with_name("guard.lock"))
         except OSError as error:
             raise unavailable(error, path) from error
         try:
@@ -98,7 +113,7 @@ class Store:
             self._close_open_exchanges()
         except BaseException as error:
             self._disconnect()
-            self._lock.release()
+            self._home.release()
             if isinstance(error, sqlite3.Error | OSError):
                 raise unavailable(error, path) from error
             raise
@@ -141,6 +156,7 @@ class Store:
         pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
         pending.waiter = waiter = thread_waiter()
         self._queue_up(pending)
+        self._wake_writer()
         return waiter
 
     async def durable(
@@ -155,12 +171,17 @@ class Store:
     ) -> Receipt:
         """`append` for a task of an event loop: returns once the record is durable.
 
-        All tasks whose records one commit holds are woken together. Cancelling gives up waiting; the record is written.
+        The records of one turn of the loop go into one commit, and all tasks that wait for it are woken together.
+        Cancelling gives up waiting; the record is written.
         """
         pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
-        waiter: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Receipt] = loop.create_future()
         pending.waiter = waiter
         self._queue_up(pending)
+        if self._ringing is not loop:
+            self._ringing = loop
+            loop.call_soon(self._turn_over)
         return await waiter
 
     def note(
@@ -184,18 +205,18 @@ class Store:
         Returns at once. The counts are kept while the log cannot be written; those of the last seconds before a kill are lost.
         """
         call: _Call = (endpoint, method, path_template, status, workspace)
-        with self._wake:
+        with self._lock:
             if call not in self._calls and len(self._calls) >= self._limits.metadata_call_kinds:
                 call = (endpoint if endpoint in {known[0] for known in self._calls} else "*", "*", "*", status, None)
             if not self._calls:
                 self._calls_since = record.timestamp(self._clock())
                 self._calls_due = time.monotonic() + self._limits.metadata_calls_every
-                self._wake.notify()
+                self._bell.put(None)
             self._calls[call] += 1
 
     def flush(self) -> None:
         """Wait until everything that was appended before is durable or has failed."""
-        with self._wake:
+        with self._lock:
             queued = self._taken
             self._wake_writer()
             self._over.wait_for(lambda: self._settled >= queued)
@@ -205,11 +226,11 @@ class Store:
 
         What cannot be written any more has failed futures. Appends after this fail.
         """
-        with self._wake:
+        with self._lock:
             self._closing = True
             self._wake_writer()
         self._thread.join()
-        self._lock.release()
+        self._home.release()
 
     # -- in the caller's thread -------------------------------------------------------------------------------------
 
@@ -233,7 +254,7 @@ class Store:
         return Pending(kind, record.timestamp(self._clock()), sealed.exchange, sealed.session, sealed.sections, size)
 
     def _queue_up(self, pending: Pending) -> None:
-        with self._wake:
+        with self._lock:
             if self._closing:
                 refused = LogUnavailable("The audit log is closed: the guard is stopping.")
             elif (
@@ -244,25 +265,27 @@ class Store:
                 self._queue.append(pending)
                 self._queued_bytes += pending.size
                 self._taken += 1
-                if pending.kind != "outcome":
-                    self._wake_writer()
-                elif self._outcomes_due == float("inf"):
+                if pending.kind == "outcome" and self._outcomes_due == float("inf"):
                     self._outcomes_due = time.monotonic() + self._limits.outcome_delay
-                    self._wake.notify()
+                    if self._resting:
+                        self._bell.put(None)
                 return
         tell([pending], refused)
 
+    def _turn_over(self) -> None:
+        self._ringing = None
+        self._wake_writer()
+
     def _wake_writer(self) -> None:
-        if not self._urgent:
-            self._urgent = True
-            self._wake.notify()
+        self._urgent = True
+        self._bell.put(None)
 
     # -- in the writer thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
-            with self._wake:
-                self._wait()
+            self._wait()
+            with self._lock:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.batch))]
                 queued = len(batch)
                 self._queued_bytes -= sum(pending.size for pending in batch)
@@ -274,7 +297,7 @@ class Store:
                 batch += self._metadata_calls(calls, since)
             if batch and not self._commit(batch) and calls:
                 self._give_back(calls, since)
-            with self._wake:
+            with self._lock:
                 self._settled += queued
                 self._over.notify_all()
             if last:
@@ -282,12 +305,20 @@ class Store:
                 return
 
     def _wait(self) -> None:
+        """Return when something is urgent or due.
+
+        For a moment after a commit it looks by itself for what came without a ring: while requests come, outcomes need none.
+        """
         while not self._urgent:
             due = min(self._outcomes_due, self._calls_due)
             left = due - time.monotonic()
             if left <= 0:
-                return
-            self._wake.wait(None if due == float("inf") else left)
+                break
+            try:
+                self._bell.get(timeout=_patience(left if self._resting else min(left, self._limits.outcome_delay)))
+            except Empty:
+                self._resting = True  # and look once more, as what came before this was not rung for
+        self._resting = False
 
     def _commit(self, batch: list[Pending]) -> bool:
         """All or nothing: one transaction for the batch, then the receipts, or the same error for everyone."""
@@ -311,31 +342,26 @@ class Store:
         connection = self._connection
         if connection is None:
             raise LogUnavailable("The audit log is not open.")
-        rows: list[tuple[object, ...]] = []
+        rows: list[Sequence[object]] = []
         receipts: list[Receipt] = []
-        still_open: dict[str, str | None] = {}
-        closed: set[str] = set()
         for seq, pending in enumerate(batch, start=self._last_seq + 1):
             metadata, findings, local = pending.sections
             leaf = record.leaf(pending.kind, seq, pending.time, metadata.hash, findings.hash, local.hash)
             receipt = Receipt(seq, pending.time, record.leaf_hash(leaf))
             receipts.append(receipt)
-            sections = [part for s in pending.sections for part in (s.text.decode(), s.salt, s.hash)]
-            rows.append(
-                (seq, pending.kind, pending.time, pending.exchange, pending.session, *sections, receipt.leaf_hash)
-            )
-            if pending.exchange is not None and pending.kind == "intent":
-                still_open[pending.exchange] = pending.session
-            elif pending.exchange is not None and pending.kind in ("outcome", "refusal"):
-                still_open.pop(pending.exchange, None)
-                closed.add(pending.exchange)
-        write_batch(connection, rows, opened=[*still_open.items()], closed=[*closed])
+            row = [seq, pending.kind, pending.time, pending.exchange, pending.session]
+            for text, salt, digest in pending.sections:
+                row += (text.decode(), salt, digest)
+            row.append(receipt.leaf_hash)
+            rows.append(row)
+        write_batch(connection, rows)
         self._last_seq = receipts[-1].seq
         return receipts
 
     def _connect(self, *, create: bool) -> None:
         self._connection = connect_writer(self._path, create=create, busy_seconds=self._limits.busy)
         migrate(self._connection)
+        keep_open_exchanges(self._connection)
         (self._last_seq,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()
         self._files = self._identity()
 
@@ -347,10 +373,10 @@ class Store:
     def _identity(self) -> tuple[int, ...]:
         """Device and inode of the database and its WAL: a deleted file would still take writes that nobody can find again."""
         try:
-            facts = [self._path.stat(), self._path.with_name(self._path.name + "-wal").stat()]
+            database, wal = map(os.stat, self._paths)
         except FileNotFoundError:
             raise LogUnavailable(_MOVED) from None
-        return tuple(number for fact in facts for number in (fact.st_dev, fact.st_ino))
+        return database.st_dev, database.st_ino, wal.st_dev, wal.st_ino
 
     def _close_open_exchanges(self) -> None:
         """Every intent that the last run left open gets an outcome ``unknown``, all in one transaction."""
@@ -369,7 +395,7 @@ class Store:
         return calls, self._calls_since
 
     def _give_back(self, calls: Counter[_Call], since: str) -> None:
-        with self._wake:
+        with self._lock:
             self._calls.update(calls)
             self._calls_since = since
             self._calls_due = time.monotonic() + self._limits.metadata_calls_every
@@ -394,6 +420,10 @@ class Store:
         ) as error:  # the scrub failed: the writer has to live on, and unscrubbed text is not written
             self._failure = LogUnavailable(f"Metadata calls could not be recorded: {error}")
             return []
+
+
+def _patience(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
 
 
 _MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."

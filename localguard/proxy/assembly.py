@@ -76,6 +76,7 @@ class Assembly:
             lambda why: _key_replaced(store, why),
             allowed=AllowWatch(AllowList(home)),
             on_allowed=lambda count, error: _allowed(store, count, error),
+            on_fingerprint=scrubber.trust,
         )
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from aiohttp import web
 
@@ -20,9 +20,9 @@ from localguard.policy.model import Endpoint, Layer
 from localguard.proxy.admission import AdmissionRefused, Admitted
 
 _FRESH = 2.0
-"""Seconds for which a connection's workspace holds: a branch may be switched under a kept-alive connection."""
+"""Seconds for which a process's workspace holds: a branch may be switched under a kept-alive connection."""
 _LOCATED = 1.0
-"""Seconds for which requests of one kind on one connection are one caller's: by then a token that was revoked, and a
+"""Seconds for which requests of one kind from one process are one caller's: by then a token that was revoked, and a
 repository's policy that changed, count."""
 _MAX_KINDS = 16
 _MAX_SENDERS = 256
@@ -60,9 +60,12 @@ class Caller:
     policy_digest: str
 
 
-@dataclass(slots=True)
-class _Connection:
+@dataclass(slots=True, weakref_slot=True)
+class _Origin:
+    """A process that requests come from, over any of its connections, and what is known of it for now."""
+
     peer: Peer | None
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     workspace: Workspace | None = None
     policy: PolicyState | None = None
     until: float = 0.0
@@ -72,7 +75,7 @@ class _Connection:
 
 
 class _Kind(NamedTuple):
-    """What of a request, beside its connection, says who calls."""
+    """What of a request, beside its origin, says who calls."""
 
     endpoint: str
     token: str | None
@@ -90,27 +93,28 @@ class Callers:
         self._repositories = RepositoryPolicies()
         self._senders: OrderedDict[int, None] = OrderedDict()
         """Processes that sent model traffic, the latest last."""
-        self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Connection] = WeakKeyDictionary()
+        self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Origin] = WeakKeyDictionary()
+        self._origins: WeakValueDictionary[Peer | None, _Origin] = WeakValueDictionary()
 
     async def locate(self, request: web.BaseRequest, admitted: Admitted, policy: PolicyState) -> Caller:
         """Everything about where a request comes from. Raises AdmissionRefused for an unknown endpoint or token."""
-        connection = await self._connection(request)
+        origin = await self._origin(request)
         now = time.monotonic()
-        if connection.located_policy is not policy or now >= connection.located_until:
-            connection.located = {}
-            connection.located_policy = policy
-            connection.located_until = now + _LOCATED
-        located = connection.located
+        if origin.located_policy is not policy or now >= origin.located_until:
+            origin.located = {}
+            origin.located_policy = policy
+            origin.located_until = now + _LOCATED
+        located = origin.located
         user_agent = request.headers.get("User-Agent")
         kind = _Kind(admitted.endpoint, admitted.workspace_token, admitted.task, user_agent)
         caller = located.get(kind)
         if caller is None:
-            caller = await self._locate(connection, kind, policy)
+            caller = await self._locate(origin, kind, policy)
             if len(located) < _MAX_KINDS:
                 located[kind] = caller
         return caller
 
-    async def _locate(self, connection: _Connection, kind: _Kind, policy: PolicyState) -> Caller:
+    async def _locate(self, origin: _Origin, kind: _Kind, policy: PolicyState) -> Caller:
         endpoint = policy.endpoints.get(kind.endpoint)
         if endpoint is None:
             raise AdmissionRefused(
@@ -129,15 +133,15 @@ class Callers:
             workspace = await asyncio.to_thread(self._of_binding, policy, binding)
             attribution = "token"
         else:
-            workspace = await self._of_connection(connection, policy)
+            workspace = await self._of_origin(origin, policy)
             attribution = "peers" if workspace.several else "peer" if workspace.attributed else "none"
         repository_layers = await self._repository_layers(workspace)
         if repository_layers:
             workspace = policy.workspaces.tightened(workspace, repository_layers)
-        agent, version = agent_of(kind.user_agent, connection.peer)
-        if connection.peer is not None and connection.peer.pid is not None:
-            self._senders[connection.peer.pid] = None
-            self._senders.move_to_end(connection.peer.pid)
+        agent, version = agent_of(kind.user_agent, origin.peer)
+        if origin.peer is not None and origin.peer.pid is not None:
+            self._senders[origin.peer.pid] = None
+            self._senders.move_to_end(origin.peer.pid)
             while len(self._senders) > _MAX_SENDERS:
                 self._senders.popitem(last=False)
         return Caller(
@@ -147,14 +151,14 @@ class Callers:
             task=kind.task or workspace.task,
             agent=agent,
             agent_version=version,
-            peer=connection.peer,
+            peer=origin.peer,
             attribution=attribution,
             policy_digest=policy.digest,
         )
 
     async def peer_of(self, request: web.BaseRequest) -> Peer | None:
         """The process at the other end of a request's connection. Raises AdmissionRefused for another user's."""
-        return (await self._connection(request)).peer
+        return (await self._origin(request)).peer
 
     async def is_agent(self, request: web.BaseRequest) -> bool:
         """Whether a control call comes from a process that sent model traffic lately, or from a child of one.
@@ -166,7 +170,7 @@ class Callers:
             pid in self._senders for pid in (peer.pid, *(one.pid for one in peer.ancestors))
         )
 
-    async def _connection(self, request: web.BaseRequest) -> _Connection:
+    async def _origin(self, request: web.BaseRequest) -> _Origin:
         transport = request.transport
         if transport is None:
             raise ConnectionError("the client has gone")
@@ -176,21 +180,22 @@ class Callers:
             remote = transport.get_extra_info("peername")
             async with self._finding:
                 peer = await asyncio.to_thread(self._finder.peer_of, local[:2], remote[:2])
-            known = self._connections[transport] = _Connection(peer)
+            known = self._connections[transport] = self._origins.setdefault(peer, _Origin(peer))
         if known.peer is not None and not known.peer.same_user:
             raise AdmissionRefused(
                 403, "localguard_other_user", "This guard serves the user that started it. Start your own."
             )
         return known
 
-    async def _of_connection(self, connection: _Connection, policy: PolicyState) -> Workspace:
-        now = time.monotonic()
-        if connection.workspace is None or connection.policy is not policy or now >= connection.until:
-            connection.workspace = await asyncio.to_thread(policy.workspaces.of_peer, connection.peer)
-            connection.policy = policy
-            connection.until = now + _FRESH
-        connection.located_until = min(connection.located_until, connection.until)
-        return connection.workspace
+    async def _of_origin(self, origin: _Origin, policy: PolicyState) -> Workspace:
+        async with origin.looking:  # all of its connections wait for one look
+            now = time.monotonic()
+            if origin.workspace is None or origin.policy is not policy or now >= origin.until:
+                origin.workspace = await asyncio.to_thread(policy.workspaces.of_peer, origin.peer)
+                origin.policy = policy
+                origin.until = now + _FRESH
+            origin.located_until = min(origin.located_until, origin.until)
+            return origin.workspace
 
     @staticmethod
     def _of_binding(policy: PolicyState, binding: Binding) -> Workspace:

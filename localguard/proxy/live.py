@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 
 from localguard.audit.entropy import RandomBytes
 from localguard.config.allow_list import AllowWatch
@@ -82,6 +81,7 @@ class Memories:
 
     `known` are values that no body may carry, anywhere. `on_replaced` is told why, when placeholders had to change
     because the root key was lost. `allowed` says what may leave; `on_allowed` is told how many values when that changes.
+    `on_fingerprint` is told every fingerprint that is made for the log.
     """
 
     def __init__(
@@ -92,10 +92,12 @@ class Memories:
         *,
         allowed: AllowWatch,
         on_allowed: Callable[[int, str | None], None],
+        on_fingerprint: Callable[[str], None],
     ) -> None:
         self._keys = keys
         self._allowed = allowed
         self._on_allowed = on_allowed
+        self._on_fingerprint = on_fingerprint
         self._told = 0
         self._on_replaced = on_replaced
         self._replaced: str | None = None
@@ -116,7 +118,7 @@ class Memories:
             if self._keys.replaced is not None and self._keys.replaced != self._replaced:
                 self._replaced = self._keys.replaced
                 self._on_replaced(self._replaced)
-            memory = self._memories.setdefault(workspace_id, _new_memory(workspace_id, key, fingerprint_key))
+            memory = self._memories.setdefault(workspace_id, self._new_memory(workspace_id, key, fingerprint_key))
             for value in self._known:
                 memory.vault.add_known(value, "CREDENTIAL", distinctive=True)
             while len(self._memories) > _MAX_WORKSPACES:
@@ -126,17 +128,20 @@ class Memories:
         memory.allow(self._current())
         return memory
 
+    def _new_memory(self, workspace_id: str, key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
+        def fingerprint(value: str) -> str:
+            made = fingerprint_of(fingerprint_key, value)
+            self._on_fingerprint(made)
+            return made
+
+        return WorkspaceMemory(Vault(key), fingerprint, name=fingerprint(workspace_id))
+
     def _current(self) -> frozenset[str]:
         current = self._allowed.current()
         if self._allowed.version != self._told:
             self._told = self._allowed.version
             self._on_allowed(len(current), self._allowed.error)
         return current
-
-
-def _new_memory(workspace_id: str, key: bytes, fingerprint_key: bytes) -> WorkspaceMemory:
-    fingerprint = partial(fingerprint_of, fingerprint_key)
-    return WorkspaceMemory(Vault(key), fingerprint, name=fingerprint(workspace_id))
 
 
 class ExchangeIds:

@@ -253,3 +253,17 @@ def test_times_are_rfc_3339_in_utc_with_microseconds(moment: datetime, text: str
 def test_a_time_without_zone_is_an_error() -> None:
     with pytest.raises(ValueError, match="time zone"):
         record.timestamp(datetime(2026, 1, 1))
+
+
+@given(
+    kind=st.sampled_from(record.KINDS) | TEXT,
+    seq=st.integers(1, record.MAX_INTEGER),
+    time=st.datetimes(timezones=st.just(UTC)).map(record.timestamp) | TEXT,
+    hashes=st.tuples(*[st.binary(min_size=32, max_size=32)] * 3),
+)
+def test_the_leaf_is_the_canonical_json_of_its_fields(
+    kind: str, seq: int, time: str, hashes: tuple[bytes, bytes, bytes]
+) -> None:
+    fields: dict[str, Any] = {"kind": kind, "seq": seq, "time": time}
+    fields |= dict(zip(("metadata", "findings", "local"), (one.hex() for one in hashes), strict=True))
+    assert leaf(kind, seq, time, *hashes) == rfc8785.dumps(fields)

@@ -193,7 +193,7 @@ async def test_the_tasks_of_one_commit_are_woken_together(store: Store, monkeypa
         return call_soon_threadsafe(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
-    with store._wake:  # the writer waits until all are in the queue
+    with store._lock:  # the writer waits until all are in the queue
         for number in range(40):
             store._queue.append(store._seal("intent", f"x{number}", None, INTENT, (), {}, None))
             store._queue[-1].waiter = loop.create_future()

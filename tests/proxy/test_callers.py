@@ -1,5 +1,6 @@
-"""Who calls: kept for a second per connection, and never longer."""
+"""Who calls: kept for a second per process, and never longer."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from localguard.config.builtin import builtin_layer
 from localguard.config.home import Home
+from localguard.config.peer import Peer
 from localguard.config.workspace_tokens import Tokens
 from localguard.proxy import callers
 from localguard.proxy.admission import AdmissionRefused, Admitted
@@ -105,3 +107,37 @@ async def test_what_a_connection_remembers_is_bounded(place: Place) -> None:
     for number in range(100):
         await place.locate(agent=f"codex/{number}")
     assert len(place.callers._connections[place.transport].located) == callers._MAX_KINDS  # type: ignore[index]
+
+
+async def test_the_connections_of_one_process_are_looked_at_together(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    of_peer = place.policy.workspaces.of_peer
+
+    def counted(peer: Any) -> Any:
+        looks.append(peer)
+        return of_peer(peer)
+
+    monkeypatch.setattr(place.policy.workspaces, "of_peer", counted)
+    transports = [Transport() for _ in range(5)]
+
+    async def ask(transport: Transport) -> Any:
+        request: Any = SimpleNamespace(transport=transport, headers={})
+        endpoint = next(iter(place.policy.endpoints))
+        return await place.callers.locate(request, Admitted(endpoint, "/v1/x", None, None, None, ()), place.policy)
+
+    found = await asyncio.gather(*map(ask, transports))
+    assert all(one == found[0] for one in found)
+    assert len(looks) == 1
+    place.clock.now += 2.0
+    await ask(transports[0])
+    assert len(looks) == 2
+
+
+async def test_another_process_is_another_caller(place: Place) -> None:
+    peers = iter([Peer(pid, 1, True, None, None, f"agent{pid}") for pid in (10, 11)])
+    place.callers._finder = SimpleNamespace(peer_of=lambda local, remote: next(peers))  # type: ignore[assignment]
+    first = await place.locate()
+    place.transport = Transport()
+    assert (await place.locate()).peer != first.peer

@@ -76,3 +76,15 @@ def test_what_is_remembered_is_bounded(scanner: Scanner) -> None:
         assert scrub.is_clean((b"model-%d" % number,))
     assert len(scrub._swept.texts) < 5_000
     assert len(scrub._ruled) < 5_000
+
+
+def test_a_fingerprint_of_the_guard_s_own_is_not_looked_at_and_others_like_it_are(scanner: Scanner) -> None:
+    vault = Vault(bytes(32))
+    own, other = (expand("⟦{hex:24}⟧", random.Random(seed)).text.decode() for seed in (1, 2))
+    for value in (own, other):
+        vault.add_known(value, "PASSWORD", distinctive=True)
+    scrub = scrubber(scanner, vault)
+    scrub.trust(own)
+    assert scrub.is_clean((*RECORD, own.encode()))
+    assert not scrub.is_clean((*RECORD, other.encode()))
+    assert not scrub.is_clean((*RECORD, f"fix-{own}".encode()))
