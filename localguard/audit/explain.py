@@ -150,6 +150,9 @@ def _decision(record: Record) -> Paragraph:
     lines = []
     if m.get("effect"):
         lines.append(f"Policy says {m['effect']}.")
+    if m.get("paused"):
+        found = ", ".join(m.get("found") or ()) or "nothing"
+        lines.append(f"Redaction was paused by a person; found and sent as it stood: {found}.")
     if m.get("approval"):
         lines.append(f"A person allowed it, asked about exchange {m['approval']}.")
     for rule in m.get("rules") or ():

@@ -121,6 +121,10 @@ class ExchangeContext(TypedDict, total=False):
     """Whose key it is: ``personal``, ``team``, ``service``."""
     policy: str | None
     """Digest of the policy in force."""
+    paused: bool
+    """A person had paused redaction: what was found went out as it stood."""
+    found: list[str]
+    """Of a paused exchange only: types and classes of what was found."""
     approval: str
     """The exchange about which somebody was asked; its control records say who allowed what."""
     effect: str | None

@@ -19,6 +19,7 @@ from localguard.cli import (
     endpoint,
     execute,
     key,
+    pause,
     policy,
     route,
     rules,
@@ -65,6 +66,7 @@ scan.register(app)
 rules.register(app)
 allow.register(app)
 approve.register(app)
+pause.register(app)
 execute.register(app)
 audit.register(app)
 endpoint.register(app)

@@ -23,6 +23,7 @@ from localguard.policy.model import (
     ModelGroup,
     NamesModel,
     Obligation,
+    Pausing,
     PolicyTest,
     Recording,
     Redact,
@@ -101,6 +102,7 @@ def build_layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path
         other_hosts=other_hosts,
         prices=price_rules(parsed, file, line) if name is not LayerName.REPOSITORY else (),
         pricing=pricing(parsed, line) if name is not LayerName.REPOSITORY else Pricing(),
+        pause=_pause(parsed) if name is not LayerName.REPOSITORY else Pausing(),
         not_applied=tuple(not_applied),
         known_values=KnownValues(
             None if parsed.known_values.files is None else tuple(parsed.known_values.files),
@@ -176,6 +178,12 @@ def _names(parsed: PolicyFile, file: str) -> NamesModel | None:
     )
 
 
+def _pause(parsed: PolicyFile) -> Pausing:
+    if parsed.pause is None:
+        return Pausing()
+    return Pausing(parsed.pause.max_minutes, frozenset(map(Sensitivity, parsed.pause.sensitivity)))
+
+
 def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> list[str]:
     sentences = [
         f"{file}:{line('endpoints', index)}: a repository cannot define an endpoint; {table.name} is not applied."
@@ -201,7 +209,11 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
         sentences.append(f"{file}:{line('extends')}: a repository cannot extend another policy; not applied.")
     if parsed.names is not None:
         sentences.append(f"{file}:{line('names')}: a repository cannot name a language model; not applied.")
-    for table, given in (("prices", bool(parsed.prices)), ("pricing", bool(parsed.pricing.model_fields_set))):
+    for table, given in (
+        ("prices", bool(parsed.prices)),
+        ("pricing", bool(parsed.pricing.model_fields_set)),
+        ("pause", parsed.pause is not None),
+    ):
         if given:
             sentences.append(f"{file}:{line(table)}: a repository cannot set {table}; not applied.")
     if parsed.proxy.other_hosts == "tunnel":

@@ -259,6 +259,16 @@ class NamesTable(_Table):
     ]
 
 
+class PauseTable(_Table):
+    """`[pause]`: how long redaction may be paused at once, and for which work."""
+
+    max_minutes: Annotated[int, Field(ge=1, le=240)]
+    sensitivity: Annotated[list[Literal["public", "internal", "sensitive", "restricted"]], Field(min_length=1)] = [
+        "public",
+        "internal",
+    ]
+
+
 class OrganisationTable(_Table):
     """`[organisation]`: whose policy this is, which revision, and until when it holds. In a signed policy only."""
 
@@ -286,3 +296,4 @@ class PolicyFile(_Table):
     proxy: ProxyTable = ProxyTable()
     known_values: KnownValuesTable = KnownValuesTable()
     names: NamesTable | None = None
+    pause: PauseTable | None = None

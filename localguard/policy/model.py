@@ -300,6 +300,14 @@ class NamesModel:
     entities: tuple[str, ...] = ("PERSON", "LOCATION")
 
 
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """`[pause]`: for how many minutes at once redaction may be paused (0: never), and for work of which sensitivity."""
+
+    minutes: int = 0
+    sensitivity: frozenset[Sensitivity] = frozenset()
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
@@ -324,6 +332,7 @@ class Layer:
     """The language model that finds names of persons and places; in the user's layer only."""
     prices: tuple[PriceRule, ...] = ()
     pricing: Pricing = field(default_factory=Pricing)
+    pause: Pausing = Pausing()
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
     organisation: str | None = None

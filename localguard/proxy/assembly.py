@@ -30,6 +30,7 @@ from localguard.proxy.control import Control
 from localguard.proxy.executing import Executing
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
+from localguard.proxy.pausing import Pause
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
@@ -90,6 +91,7 @@ class Assembly:
             upstream=upstream,
             callers=callers,
             asking=asking,
+            pause=Pause(store, control, callers, lambda: guard.policy),
             switches=RouteSwitches(RoutesFile(home), store, control, lambda: guard.policy.endpoints),
             keys=keys,
             memories=memories,

@@ -45,6 +45,7 @@ from localguard.proxy.headers import (
 from localguard.proxy.knowledge import Knowledge
 from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
+from localguard.proxy.pausing import Pause
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
 from localguard.proxy.reply import give_reply, judge, origin_of
@@ -96,10 +97,12 @@ class Guard:
         billing: Billing,
         policy: PolicyState,
         asking: Asking,
+        pause: Pause,
         switches: RouteSwitches,
     ) -> None:
         self.policy = policy
         self._asking = asking
+        self._pause = pause
         self._switches = switches
         self._billing = billing
         self._recorder = recorder
@@ -303,7 +306,8 @@ class Guard:
     async def _redact(self, exchange: Exchange, reading: RequestReading) -> Redacted:
         assert exchange.decision is not None
         assert exchange.facts is not None
-        actions = _actions(exchange.decision)
+        exchange.paused = self._pause.covers(exchange.caller)
+        actions = _PAUSED if exchange.paused else _actions(exchange.decision)
         try:
             redacted = await _off_loop(lambda: reading.redact(actions), exchange.facts.new_bytes)
         except RequestRefused as refused:
@@ -438,6 +442,9 @@ def _unlocated(
 async def _off_loop(step: Callable[[], T], size: int) -> T:
     """Run `step` in a thread if it has much to read, else here."""
     return step() if size <= _INLINE_BYTES else await asyncio.to_thread(step)
+
+
+_PAUSED: Actions = {"secret": "allow", "pii": "allow", "custom": "allow"}
 
 
 def _actions(decision: Decision) -> Actions:

@@ -43,6 +43,8 @@ class Exchange:
     decision: Decision | None = None
     redacted: Redacted | None = None
     has_body: bool = False
+    paused: bool = False
+    """A person paused redaction: what was found is sent as it is."""
     approval: str | None = None
     """Id of the exchange whose approval admits this one."""
     recorded: bool = False

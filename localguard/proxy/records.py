@@ -68,6 +68,9 @@ def context(exchange: Exchange) -> ExchangeContext:
         made["request_bytes"] = facts.body_bytes
         if facts.stream is not None:
             made["stream"] = facts.stream
+    if exchange.paused:
+        made["paused"] = True
+        made["found"] = sorted(facts.types) if facts is not None else []
     if exchange.approval is not None:
         made["approval"] = exchange.approval
     if decision is not None:
