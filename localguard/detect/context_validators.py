@@ -48,7 +48,7 @@ def generated_marks(value: str) -> bool:
 
 _PUBLIC: Final = re.compile(
     r"(?i)(?:toolu|call|msg|req|resp|chatcmpl|run|thread|asst|file|step|item|fc|rs|evt|sha\d+|cus|sub|price|prod|pk)[_-].*|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-.*|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}|0x.*|AAAA.*|M[IE][IGE][A-Z].*|/.*|.*/.*/.*/.*|iVBOR.*|01[0-9A-HJKMNP-TV-Z]{24}"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-.*|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}|0x.*|AAAA.*|M[IE][IGE][A-Z].*|/.*|.*/.*/.*/.*|iVBOR.*|[a-z]{2,12}1[02-9ac-hj-np-z]{38,}|01[0-9A-HJKMNP-TV-Z]{24}"
 )
 _PUBLIC_BEFORE: Final = re.compile(
     r"(?i)\b(?:commit|hash|sha\d*|digest|checksum|revision|rev|version|request|trace|span|etag|image|tag|branch|uuid|guid|ids?|md5|"
@@ -63,4 +63,5 @@ def handed_over(value: str, before: str) -> bool:
     if re.fullmatch(r"[0-9a-f]+", value):
         return len(value) == 32
     mixed = any(c.islower() for c in value) and any(c.isupper() for c in value) and any(c.isdigit() for c in value)
+    mixed = mixed or bool(re.fullmatch(r"[a-z0-9]{24,}", value) and re.search(r"[g-z]", value))
     return mixed and value.count("_") + value.count("-") + value.count("/") <= len(value) // 6

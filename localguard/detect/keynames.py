@@ -76,7 +76,7 @@ _NOT_SECRET_OWNERS: Final = word_set(
     """
     csrf xsrf next page continuation start end stop pad eos bos unk mask sep cls special cancel cancellation max min num
     total count prompt completion input output current lexer syntax public no has is use show hide forgot reset require
-    requires required needs with without allow enable disable by pagination sync resume cursor get set delta
+    requires required needs with without allow enable disable by pagination sync resume cursor get set delta existing
     """
 )
 _NOT_WEAK_OWNERS: Final = word_set(
@@ -86,6 +86,7 @@ _NOT_WEAK_OWNERS: Final = word_set(
     color error status exit country zip postal postcode lang language source byte op char key function qr bar type stack
     integrity checksum check md5 sha sha1 sha256 sha512 tree blob block tx transaction cert certificate fingerprint pub ssh
     host known etag version lock package image digest curve game trace span request test random numpy torch np rng
+    verify verification socket peer dns
     """
 )
 _PLAIN: Final = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss"})
@@ -134,7 +135,7 @@ def secret_key_type(key: str) -> str | None:
             return None if head in _NOT_SECRET_OWNERS or (ending == "pwd" and head == "c") else kind
     if last.endswith(("pass", "pw")) and last.removesuffix("pw").removesuffix("pass") in _PASS_HEADS:
         return "PASSWORD"
-    return "SECRET" if _weak_word(last, owner) else None
+    return "SECRET" if _weak_word(words, last, owner) else None
 
 
 def _password(key: str, last: str, owner: str) -> str | None:
@@ -144,8 +145,8 @@ def _password(key: str, last: str, owner: str) -> str | None:
     return None if owner in _NOT_SECRET_OWNERS and owner not in setters else "PASSWORD"
 
 
-def _weak_word(last: str, owner: str) -> bool:
-    return last in _WEAK and owner not in _NOT_WEAK_OWNERS and owner not in _NOT_SECRET_OWNERS
+def _weak_word(words: list[str], last: str, owner: str) -> bool:
+    return last in _WEAK and "public" not in words and owner not in _NOT_WEAK_OWNERS and owner not in _NOT_SECRET_OWNERS
 
 
 @lru_cache(maxsize=8192)

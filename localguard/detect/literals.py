@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
 from localguard.detect.randomness import looks_random, odd_case, surprise
+from localguard.detect.references import refers
 from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
@@ -29,14 +30,9 @@ CRYPT: Final = re.compile(
     r"\$(?:[1-7]|2[abxy]?|y|apr1|argon2\w{1,2}|pbkdf2[\w-]*|scrypt|sha1|md5)\$|pbkdf2_sha256\$|\{SSHA\}"
 )
 
+# What stands for a secret or beside one: rules of forms, sealed values, public keys, masks.
 _REFERENCE: Final = re.compile(
     r"""(?x)
-    \$\{[^}]*\} | \$\{[^}:]* | -?\$\([^)]*\) | -?\$\w+ | %\w+% | %\(\w+\)s | %[sdvq] | \{\{.*\}\} | \{[\w.\[\]!:"' ]*\} | <[^>]*> | \[[\w .-]*\] |
-    @[\w./-]+@ | \#\{[^}]*\} | <%.*%> | \$\[\[?.*\]\] | `[^`]*` | !\w+(?:\s.*)? | \*\w+ | &\w+ |
-    (?:process\.env|import\.meta\.env|os\.environ|os\.getenv|System\.getenv|ENV|env|getenv|secrets|vars|var|local|data|
-       module|config|settings|self|this|cls|args|options|opts|params|props|request|req|ctx|context|app)
-       (?:\.[\w.\[\]"'-]+|\[.*\]|\(.*\))[!?]? |
-    (?:vault|ssm|arn:aws|awssm|gcpsm|op|keyring|keychain|secretsmanager|azurekeyvault|file|ref|env|secret|enc|sops):\S* |
     (?:required|nullable|sometimes|string|confirmed|present|filled)(?:\|[\w:,.-]+)+ |
     ENC\[.*\]? | ENC\(.*\)? | \{cipher\}.* | encrypted:.* | file://.* | Ag[A-D][A-Za-z0-9+/]{96,}={0,2} |
     (?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com)(?:\s.*)? | AAAA[BCE]3\S+ | age1[0-9a-z]{58} | MCowBQYDK2V\S+ |
@@ -71,13 +67,17 @@ _SENTENCE: Final = re.compile(
 )
 
 
+def _referred(text: str) -> bool:
+    return bool(_REFERENCE.fullmatch(text)) or refers(text)
+
+
 def masked(value: str) -> bool:
     """Whether `value` stands for a secret without being one: a reference, a mask, a placeholder, a call."""
     text = value.strip()
     return (
         text.lower() in PLACEHOLDER_VALUES
         or (text[:1] in "$<{%[(" and not CRYPT.match(text))
-        or bool(_REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
+        or bool(_referred(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
         or bool(_OPEN_CALL.fullmatch(text) or (_PATH_OF_NAMES.fullmatch(text.rstrip("();")) and not _odd_path(text)))
         or (len(set(text)) < 3 and len(text) > 3)
     )
@@ -95,7 +95,7 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     if syntax != "quoted" and not any(char.isdigit() for char in text):
         text = text.rstrip(",;")
     lowered = text.lower()
-    if len(text) < 3 or lowered in PLACEHOLDER_VALUES or _REFERENCE.fullmatch(text) or _MASK_INSIDE.search(text):
+    if len(text) < 3 or lowered in PLACEHOLDER_VALUES or _referred(text) or _MASK_INSIDE.search(text):
         return False
     if (
         "://" in text
@@ -135,13 +135,7 @@ def _drawn(text: str, key: str) -> bool:
     """Whether what a weak key holds was drawn at random, and is no digest, id or reference."""
     if _NUMBER_KEY.search(key):
         return text.isdigit() and 4 <= len(text) <= 8 and len(set(text)) > 1
-    if (
-        len(text) < 16
-        or " " in text
-        or _IDENTITY.search(text)
-        or _REFERENCE.fullmatch(text)
-        or _LABELLED.fullmatch(text)
-    ):
+    if len(text) < 16 or " " in text or _IDENTITY.search(text) or _referred(text) or _LABELLED.fullmatch(text):
         return False
     return looks_random(text)
 

@@ -223,7 +223,7 @@ def _told(value: str) -> bool:
 
 
 _PUBLIC_BEFORE: Final = re.compile(
-    r"(?i)(?:\b(?:public|publishable|site|pub|host|primary|foreign|cache|sort|partition|signature|rsa|dsa|gpg|pgp|recv|signing)\b[-_ ]?|"
+    r"(?i)(?:\b(?:public|publishable|site|pub|host|primary|foreign|cache|sort|partition|signature|verify|verification|peer|rsa|dsa|gpg|pgp|recv|signing)\b[-_ ]?|"
     r"\b(?:signature|gpg|pgp|fingerprint)\b[^\n]{0,24})\Z"
 )
 _PUBLIC_NAME: Final = re.compile(
@@ -318,7 +318,11 @@ def _users(text: str) -> Iterator[_Span]:
 def _pair(text: str, found: re.Match[str]) -> _Span | None:
     start, end = _trimmed(text, *found.span("value"))
     value = text[start:end]
-    if not _told(value) or _CODE.fullmatch(value) or re.search(r"[\[\]{}$]|://|^//|&\w+;?$", value):
+    if (
+        not _told(value)
+        or _CODE.fullmatch(value)
+        or re.search(r"[\[\]{}]|\$[\w{(]|://|^//|^-|&(?:[a-z]{2,6}|#\d+);|&\w+=", value)
+    ):
         return None
     return start, end, "PASSWORD"
 

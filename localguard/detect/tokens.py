@@ -66,7 +66,7 @@ def gitlab_token(candidate: Candidate) -> bool:
 
 
 # The last word of a name that says that what follows names, counts or places a thing, and gives no access to it.
-_NO_CREDENTIAL: Final = word_set(
+NO_CREDENTIAL: Final = word_set(
     """
     id ids uuid guid sha sha1 sha256 md5 hash hashes digest checksum integrity commit revision rev ref version ver tag
     build branch image name username user email url uri host hostname endpoint region zone project site app
@@ -87,7 +87,7 @@ def credential_name(candidate: Candidate) -> bool:
     if name is None:
         return True
     words = [word for word in words_of(name[1]) if not word.isdigit()]
-    return not words or words[-1] not in _NO_CREDENTIAL
+    return not words or words[-1] not in NO_CREDENTIAL
 
 
 def generated(candidate: Candidate) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from localguard.detect.alone import drawn_alone
 from localguard.detect.bank_numbers import BANK_NUMBERS
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.contact_data import CONTACT_DATA
@@ -16,6 +17,7 @@ from localguard.detect.issued import drawn, issued, literal_wifi
 from localguard.detect.literals import literal_value
 from localguard.detect.national_ids import NATIONAL_IDS
 from localguard.detect.randomness import looks_random, surprise
+from localguard.detect.references import refers
 from localguard.detect.tokens import (
     basic_credentials,
     checked_token,
@@ -37,12 +39,15 @@ _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 # A call that looks something up by its name, a variable of psql.
 _NO_LITERAL: Final = re.compile(
     r"(?i)(?:\b(?:get|fetch|find|load|lookup|has|delete|remove)_?\w{0,40}\([\"']|\b(?:with|encrypted)[ \t]+password[ \t]+:[\"']|"
-    r"\b(?:public|publishable|site|pub)[ \t]+key\b[^\n]{0,8}|"
+    r"\b(?:public|publishable|site|pub|host|peer|verify|verification|primary|foreign)[ \t]+key\b[^\n]{0,8}|"
     r"nonce\\*(?:[\"'`]*[ \t]*:[ \t]*|=)\\*[\"'`]?)\Z"
 )
 
 
 _NO_TOKEN: Final = re.compile(r"(?:badge\.svg\?|pkcs11:)[\w;%=.-]*=\Z")  # a badge's address, a slot's name
+
+
+_FOLLOWED: Final = re.compile(r";[ ]?[A-Za-z][A-Za-z_ ]{1,30}=|&&|[ \t](?:\|\|?|;)[ \t]")
 
 
 def literal(candidate: Candidate) -> bool:
@@ -58,8 +63,11 @@ def literal(candidate: Candidate) -> bool:
 
 
 def literal_env(candidate: Candidate) -> bool:
-    """A literal value in `KEY=value` without quotes: environment files, shell exports, properties."""
-    return literal_value(candidate.value, candidate.key, "env")
+    """A literal value in `KEY=value` without quotes: environment files, shell exports, properties.
+
+    Not where more follows that is not the value's: the next setting of a connection string, the next command.
+    """
+    return _FOLLOWED.search(candidate.value) is None and literal_value(candidate.value, candidate.key, "env")
 
 
 def literal_bare(candidate: Candidate) -> bool:
@@ -102,6 +110,11 @@ def literal_token(candidate: Candidate) -> bool:
     return literal_value(candidate.value.rstrip(".,:"), "token", "env")
 
 
+def user_token(candidate: Candidate) -> bool:
+    """A token alone before the host of an address; the public key of an error tracker's address is none."""
+    return looks_random(candidate.value) and re.match(r"@[^\s/\"'`]+/\d+(?![\w/.-])", candidate.after) is None
+
+
 def cookie(candidate: Candidate) -> bool:
     """Cookies of which at least one value is long and random enough to stand for a session."""
     values = [pair.partition("=")[2] for pair in candidate.value.split(";")]
@@ -117,9 +130,7 @@ def userinfo_password(candidate: Candidate) -> bool:
         return False
     if re.match(r"\d{1,5}[/?#]", value):
         return False  # a port and a path: the `@` comes later
-    if value.lower() in PLACEHOLDER_VALUES or re.fullmatch(
-        r"[x*.\-_]+|\$.*|%[\w]+%|[<{\[(].*|\{\{?.*", value, re.IGNORECASE
-    ):
+    if value.lower() in PLACEHOLDER_VALUES or refers(value) or re.fullmatch(r"(?i)[x*.\-_]+|\$.*|[<{\[(].*", value):
         return False
     return words_of(value) not in (["your", "password"], ["my", "password"])
 
@@ -136,6 +147,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "credential_name": credential_name,
     "directive_value": directive_value,
     "drawn": drawn,
+    "drawn_alone": drawn_alone,
     "generated": generated,
     "handed_over": lambda candidate: handed_over(candidate.value, candidate.before),
     "generated_marks": lambda candidate: generated_marks(candidate.value),
@@ -161,6 +173,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "solana_base58": solana_base58,
     "stellar_seed": stellar_seed,
     "told_or_odd": told_or_odd,
+    "user_token": user_token,
     "told": lambda candidate: told(candidate.value),
     "userinfo_password": userinfo_password,
 }

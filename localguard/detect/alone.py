@@ -1,0 +1,146 @@
+"""Values that a machine drew and that stand alone: nobody says what they are, and no issuer's form tells.
+
+Such a value is a secret more often than anything else only where it is no member of a data structure, no part of an
+address and nothing that text before it calls an id, a digest or a public key. It must have all three classes of
+characters: digests, UUIDs and ids in hexadecimal have not, and names in programs change class at the start of words.
+"""
+
+import base64
+import binascii
+import re
+from functools import lru_cache
+from typing import Final
+
+from localguard.detect.candidate import Candidate
+from localguard.detect.keynames import secret_key_type
+from localguard.detect.randomness import looks_random, surprise
+from localguard.detect.tokens import NO_CREDENTIAL, random_looking
+from localguard.detect.words import word_set, words_of
+
+_NAMED: Final = 3.9  # mean surprise of letter pairs below which a run of letters is a word
+_RUN: Final = re.compile(r"[A-Z]?[a-z]{4,}|[A-Z]{5,}")
+# Ids carry what they are ids of in front; some secrets do so as well.
+_PREFIXED: Final = re.compile(r"([A-Za-z]{2,14})[_-](?=[A-Za-z0-9])")
+_SECRET_PREFIX: Final = re.compile(r"(?i)(?:sk|rk|pat|tok|token|key|api|apikey|secret|auth|bearer|pass|live|prod)")
+_FORMAT: Final = re.compile(
+    r"(?i)0x|AAAA[BCE]3|M[IE][IGEH][A-Z]|LS0t|gAAAA|ME[QUYC]CI|md5|iVBOR|R0lGOD|/9j/|d09G|UklGR|T2dnUw|JVBER|SHA\d"
+)
+# Ids of records that tell their kind by their first characters: Airtable's and Salesforce's.
+_RECORD: Final = re.compile(
+    r"(?:app|tbl|rec|viw|fld|sel|att|usr|wsp|blk|itm|pag|hoo)[A-Za-z0-9]{14}|(?:00[0-9A-Za-z]|[aA]0[0-9A-Za-z])[A-Za-z0-9]{12}(?:[A-Z]{3})?"
+)
+_IN_ADDRESS: Final = re.compile(
+    r"(?:://|\bwww\.)[^\s\"'`<>]*\Z|(?:^|[\s\"'`(])/[^\s\"'`<>]*\Z|[\w./-]\?[\w%.&=~+-]*=\Z"
+)
+_LIST: Final = re.compile(r"([\w.$-]+)\\?[\"']?[ \t]*(?P<sign>:|=>|:?=)[ \t]*[\[({][^\])}]*\Z")
+# `"name": "`, `name: `: a member or a setting, which its own name judges.
+_MEMBER: Final = re.compile(
+    r"(?:^|[\s{,\[\"'])[\"']?([\w.$-]+)\\?[\"']?[ \t]*:[ \t]*\\?[\"']?\Z|(?:^|[\s{,])[\"']([\w.$-]+)[\"'][ \t]*=>[ \t]*[\"']?\Z"
+)
+_SENTENCE: Final = re.compile(r"(?:[>*-][ \t]+)?[A-Za-z][\w'’]*(?:[ ,]+[\w'’()-]+)+:[ \t]+[\"'`]?\Z")
+_PLAIN_LABEL: Final = re.compile(
+    r"(?i)(?:prod|production|staging|stage|dev|test|live|sandbox|old|new|here|this|mine|now|it|yes|ok|is|are|value|use|try|paste|copy|"
+    r"add|set|to|with|from|works|this_one|one|that|answer|result|output|again|below|above|following|send|sent|got|given|hier|voici|aqu.|ecco|unauthorized|invalid|rejected|denied|"
+    r"error|failed|вот|ось|oto|tu|denne|her|här|tässä)"
+)
+_HEADER: Final = re.compile(r"(?i)x-[a-z0-9-]+")
+_ASSIGNED: Final = re.compile(r"([A-Za-z_$][\w.$\[\]\"'-]*)[ \t]*(?::=|=|=>)[ \t]*[a-z]{0,2}[\"'`]?\Z")
+_TELLING: Final = frozenset({"token", "key", "secret", "password", "auth"})
+# Names of what is shown to everybody, wherever in the name they stand.
+_OPEN_NAMES: Final = word_set(
+    """
+    public pub publishable site verify verification verifying host peer cert certificate challenge content signature sig
+    fingerprint hash sha integrity src href d data image img icon font boundary etag cursor nonce
+    """
+)
+_PUBLIC: Final = re.compile(
+    r"(?i)\b(?:commits?|hash(?:es)?|sha-?\d*|digests?|checksums?|revisions?|rev|versions?|requests?|traces?|spans?|etags?|images?|tags?|"
+    r"branch(?:es)?|uuids?|guids?|ids?|uid|ksuids?|nanoids?|cuids?|ulids?|xids?|oid|md5|crc\d*|integrity|fingerprints?|public|pubkey|signatures?|signed|certificates?|cert|boundary|"
+    r"cursors?|nonce|channel|workspace|thread|message|conversation|track|video|playlist|document|folder|file|path|class|method|"
+    r"applicationserverkey|vapid|checkpoint|function|variable|test|tests|locale|encoded|base64|mime|ssh-\w+|ecdsa-\S+|kid|thumbprint|serial|snapshot|cache|build|sitemap|TXT)\b[^\n]{0,32}\Z"
+)
+# Things that have an id, right before it.
+_THING: Final = re.compile(
+    r"(?i)\b(?:orders?|invoices?|customers?|payments?|charges?|subscriptions?|events?|jobs?|runs?|pods?|containers?|nodes?|tasks?|tickets?|"
+    r"deployments?|tenants?|accounts?|org(?:anization)?s?|teams?|projects?|pages?|items?|rows?|records?|uploads?|objects?|buckets?|tx|"
+    r"transactions?|blocks?|wallets?|address(?:es)?|devices?|resources?|members?|entry|entries|session|conn(?:ection)?|peer|group|"
+    r"chat|agent|batch|queue|topic|partition|worker|shard|volume|disk|instance|vm|user)[#=: \t]{1,4}[\"'`]?\Z"
+)
+_STEMS: Final = re.compile(
+    r"(?i)\w*(?:verif|public|pubkey|signature|digest|hash|cipher|encrypt|fingerprint|challenge|boundary|sealed|vapid|attest)\w*[^\n]{0,16}\Z|"
+    r"\bENC\(\Z|\bDKIM[^\n]*\Z|<[a-z][\w:-]*\s[^<>]*\Z"
+)
+_WORDS_AROUND: Final = re.compile(r"[^\W\d_]{2}|/\w")
+_STANDARD: Final = re.compile(r".*[+/].*|.*=")
+_HELD: Final = re.compile(r"[\"'`=]\Z")
+
+
+def drawn_alone(candidate: Candidate) -> bool:
+    """A value that was drawn at random and that nothing around it calls something else than a secret."""
+    value = candidate.value
+    if not _drawn(value):
+        return False
+    line = candidate.before.rpartition("\n")[2]
+    rest = candidate.after.partition("\n")[0]
+    if not _WORDS_AROUND.search(line + " " + rest):
+        return False  # a line of data, or a text of its own, which is an id as often as not
+    if (
+        _IN_ADDRESS.search(line)
+        or _PUBLIC.search(line[-80:])
+        or _THING.search(line[-40:])
+        or _STEMS.search(line[-120:])
+    ):
+        return False
+    if _STANDARD.fullmatch(value) and not _HELD.search(line):
+        return False  # base64 with marks: signatures and encrypted data, where no quote says that somebody meant it
+    if line[-1:] == "," or (not line.strip() and rest[:1] == ","):
+        return False  # a cell of a table
+    name, told = _name(line)
+    words = [word for word in words_of(name) if not word.isdigit()]
+    if not told or NO_CREDENTIAL.intersection(words[-1:]) or _OPEN_NAMES.intersection(words):
+        return False
+    return not (_TELLING.intersection(words) and secret_key_type(name) is None)  # `pageToken`
+
+
+def _name(line: str) -> tuple[str, bool]:
+    """What the value after `line` is called, and whether that leaves it alone: members of data are not."""
+    if (listed := _LIST.search(line)) is not None:
+        return listed[1], listed["sign"] != ":"
+    named = _MEMBER.search(line)
+    if named is None:
+        named = _ASSIGNED.search(line)
+        return named[1] if named else "", True
+    name = named[1] or named[2]
+    if _PLAIN_LABEL.fullmatch(name) or _HEADER.fullmatch(name):
+        return name, True
+    return line[-40:], bool(_SENTENCE.match(line))
+
+
+@lru_cache(maxsize=4096)
+def _drawn(value: str) -> bool:
+    classes = (str.isupper, str.islower, str.isdigit)
+    if not all(any(map(of_class, value)) for of_class in classes):
+        return False
+    if (
+        not looks_random(value)
+        or not random_looking(Candidate(value, "", "", ""))
+        or _FORMAT.match(value)
+        or _RECORD.fullmatch(value)
+    ):
+        return False
+    prefix = _PREFIXED.match(value)
+    if prefix and not _SECRET_PREFIX.fullmatch(prefix[1]) and surprise(prefix[1]) < 5:
+        return False
+    if any(surprise(run) < _NAMED for run in _RUN.findall(value) if len(run) >= 6):
+        return False
+    return not _base64_of_text(value)
+
+
+def _base64_of_text(value: str) -> bool:
+    try:
+        decoded = base64.b64decode(
+            value + "=" * (-len(value) % 4), altchars=b"-_" if "-" in value or "_" in value else None
+        )
+    except (ValueError, binascii.Error):
+        return False
+    return sum(32 <= byte < 127 or byte in b"\n\r\t" for byte in decoded) * 10 >= len(decoded) * 9
