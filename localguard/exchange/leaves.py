@@ -11,6 +11,7 @@ import orjson
 
 from localguard.errors import LocalguardError
 from localguard.exchange.memory import Restored, WorkspaceMemory
+from localguard.redact.judgement import Judged, restore_judged
 from localguard.redact.quoting import restored_spellings
 from localguard.redact.restorer import (
     Report,
@@ -26,6 +27,10 @@ from localguard.wire.table import Kind, Node
 
 _MAX_CALL = 65_536
 """Characters of one tool call's arguments that are kept for the log."""
+
+
+_PIECE = Judged("it may be a piece of a longer argument", {})
+"""Of what a stream calls arguments and what is no JSON document of its own."""
 
 
 class ReplyRefused(LocalguardError):
@@ -99,7 +104,7 @@ class LeafRestorer:
                     continue
                 if kind is Kind.SIGNED or _is_opaque(leaf):
                     continue
-                new = self._restore_leaf(document, leaf, report)
+                new = self._restore_leaf(document, leaf, report, whole=whole)
             if new != text:
                 edits.append(Edit(leaf.start, leaf.end, string_token(new)))
         return splice(data, edits) if edits else None
@@ -121,11 +126,13 @@ class LeafRestorer:
         except RecursionError:
             raise ReplyRefused("an event of the reply is nested too deeply") from None
 
-    def _restore_leaf(self, document: Document, leaf: Leaf, report: Report) -> str:
+    def _restore_leaf(self, document: Document, leaf: Leaf, report: Report, *, whole: bool) -> str:
         vault, text, kind = self._memory.vault, leaf.text, leaf.place.kind
         json_text = kind is Kind.ARGUMENTS and text.lstrip()[:1] in ("{", "[", '"')
         if leaf.kind is LeafKind.STRING and kind in (Kind.ARGUMENTS, Kind.FREEFORM):
             tool = self._tool(document, _path(leaf))
+            if kind is Kind.ARGUMENTS and not json_text and not whole:
+                return restore_judged(text, _PIECE, vault, report, tool or "arguments")
             restore = restore_arguments_json if json_text else restore_freeform
             new = restore(text, tool, vault, report)
         else:

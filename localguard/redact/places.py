@@ -91,6 +91,10 @@ _PATTERN_ARGUMENTS = names(
     "pattern patterns regex glob globs globpattern include exclude query includepattern filepattern"
 )
 _COMMAND_ARGUMENTS = names("command cmd commandline script chars input bash text keys data")
+_BESIDE_ARGUMENTS = names(
+    "env environment envs envvars environmentvariables variables vars stdin args arguments argv options flags parameters"
+)
+"""What a command is given beside its text: what becomes of it stands in another argument."""
 _DIRECTORY_ARGUMENTS = names("cwd workdir workingdirectory directory dirpath")
 _ADDRESS_ARGUMENTS = names(
     "url urls uri uris href link links address endpoint website webpage site host hostname domain"
@@ -210,6 +214,8 @@ def _judge_unknown(tool: str, argument: str, value: object) -> str | None:
         return f"the tool {tool} works over the network"
     if "mcp" in _plain(tool.split("__", 1)[0]) and "__" in tool:
         return f"the tool {tool} is another program's, which may run elsewhere"
+    if name in _SHELL_TOOLS | _POWERSHELL_TOOLS | _PYTHON_TOOLS and _plain(argument) in _BESIDE_ARGUMENTS:
+        return f"what the command does with the argument {argument} cannot be told from it"
     if _plain(argument) in _REMOTE_ARGUMENTS:
         return f"the argument {argument} names somebody or something beyond this machine"
     for text in _strings(value):

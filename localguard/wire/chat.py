@@ -98,6 +98,8 @@ class ChatStream:
             for name in _PROSE:
                 if isinstance(delta.get(name), str):
                     deltas.append(Delta((*path, name), (index, name), Kind.TEXT))
+                elif isinstance(delta.get(name), list):
+                    deltas += _parts(delta[name], (*path, name), (index, name))
             for place, call in objects(delta.get("tool_calls")):
                 self._read_call(
                     call, (*path, "tool_calls", place), (index, "call", position(call.get("index", place))), deltas
@@ -145,10 +147,26 @@ class ChatStream:
             one["delta"] = {"tool_calls": [piece]}
         elif delta.path[3] == "function_call":
             one["delta"] = {"function_call": {"arguments": text}}
+        elif len(delta.path) > 4:
+            made_part: JsonObject = {"type": "text", "text": text}
+            if len(delta.path) > 6:
+                made_part = {"type": "thinking", "thinking": [made_part]}
+            one["delta"] = {str(delta.path[3]): [made_part]}
         else:
             one["delta"] = {str(delta.path[3]): text}
         made["choices"] = [one]
         return made
+
+
+def _parts(parts: object, path: Path, channel: tuple[Hashable, ...]) -> list[Delta]:
+    """The growing texts of a content that comes in parts (Mistral, API reference read November 2026)."""
+    deltas: list[Delta] = []
+    for place, part in objects(parts):
+        if isinstance(part.get("text"), str):
+            deltas.append(Delta((*path, place, "text"), (*channel, "text"), Kind.TEXT))
+        elif isinstance(part.get("thinking"), list):
+            deltas += _parts(part["thinking"], (*path, place, "thinking"), (*channel, "thinking"))
+    return deltas
 
 
 CHAT = WireFormat("openai-chat", REQUEST, REPLY, frozenset({"messages", "tools", "functions"}), ChatStream, observe)

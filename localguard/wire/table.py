@@ -143,6 +143,8 @@ def compile_reply(rows: Iterable[Row]) -> Node:
         pending += [*node.children.values(), *([node.items] if node.items is not None else [])]
         if node.inherited is TEXT:
             node.otherwise = anywhere
+            for name in CALL_MEMBERS:
+                node.children.setdefault(name, anywhere.children[name])
             node.items = node.items or anywhere
     root.items = root
     return root

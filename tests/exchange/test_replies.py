@@ -487,6 +487,7 @@ CALLS: dict[str, Any] = {
         lambda c: [{"candidates": [{"content": {"parts": [{"functionCall": {"name": "f", "args": {"command": c}}}]}}]}],
     ),
     "generic": (GENERIC, lambda c: {"output": [{"name": "bash", "arguments": json.dumps({"command": c})}]}),
+    "generic, flat": (GENERIC, lambda c: {"tool": "bash", "arguments": json.dumps({"command": c})}),
     "generic, as object": (GENERIC, lambda c: {"x": {"tool": "bash", "parameters": {"command": c}}}),
 }
 
@@ -532,15 +533,6 @@ def test_a_call_that_a_stream_brings_whole_is_judged_noted_and_counted_once() ->
     assert made == raw
     assert [call.tool for call in reply.tool_calls] == ["local_shell"]
     assert len(reply.report.withheld) == 1
-
-
-def test_a_placeholder_split_over_events_of_an_unknown_shape_stays_as_the_readme_says() -> None:
-    workspace = Workspace()
-    own = workspace.placeholder(VALUES[0])
-    whole = sse([{"piece": own}])
-    assert VALUES[0].encode() in workspace.receive(GENERIC, whole)[0]
-    split = sse([{"piece": own[:12]}, {"piece": own[12:]}])
-    assert workspace.receive(GENERIC, split)[0] == split
 
 
 def test_pieces_of_an_unknown_call_are_held_and_judged() -> None:

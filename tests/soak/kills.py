@@ -132,7 +132,7 @@ class Campaign:
             await self._until_it_answers(process, began)
         finally:
             process.send_signal(signal.SIGTERM)
-            if await asyncio.to_thread(process.wait, 10):
+            if await asyncio.to_thread(process.wait, 60):
                 self.result.problems.append(f"the guard ended with {process.returncode} when asked to stop")
         await asyncio.to_thread(self._look_closely)
 
