@@ -135,6 +135,7 @@ def _request(record: Record) -> Paragraph:
             ),
             ("call", _join(m.get("method"), m.get("route"))),
             ("model", m.get("model")),
+            ("routed from", _routed(m.get("routed_from"))),
             ("credential", _join(m.get("credential"), m.get("identity") and f"({m['identity']})")),
             ("cost bucket", m.get("cost_bucket")),
             ("tools", _list(m.get("tools"))),
@@ -280,6 +281,10 @@ def _lines(*facts: tuple[str, Any]) -> tuple[str, ...]:
 
 def _join(*parts: Any) -> str:
     return " ".join(str(part) for part in parts if part)
+
+
+def _routed(asked: Mapping[str, Any] | None) -> str | None:
+    return None if asked is None else _join(asked.get("endpoint"), asked.get("model") and f"({asked['model']})")
 
 
 def _at(commit: Any) -> str | None:

@@ -52,6 +52,8 @@ class RuleEntry(TypedDict, total=False):
     id: Required[str]
     layer: Required[str]
     reason: str
+    fields: list[str]
+    """The conditions that the rule makes; all of them matched."""
 
 
 class RuleSource(TypedDict):
@@ -62,13 +64,29 @@ class RuleSource(TypedDict):
     line: int
 
 
-class ObligationsEntry(TypedDict):
-    """What policy asked for, each ``allow``, ``redact`` or ``block``."""
+class ObligationsEntry(TypedDict, total=False):
+    """What policy asked for: by data class ``allow``, ``redact`` or ``block``; the others where they are not the default."""
 
-    secret: str
-    pii: str
-    custom: str
-    attachments: str
+    secret: Required[str]
+    pii: Required[str]
+    custom: Required[str]
+    attachments: Required[str]
+    kept: str
+    """Classes whose placeholders stay in replies."""
+    record: str
+    """``metadata``: what was found is not in ``findings``."""
+    max_input_tokens: str
+    task: str
+    """``required``."""
+    route: str
+    """The endpoint that the request was sent to instead."""
+
+
+class RoutedFrom(TypedDict):
+    """What the agent asked for, where policy sent its request elsewhere."""
+
+    endpoint: str
+    model: str | None
 
 
 class Coverage(TypedDict, total=False):
@@ -131,6 +149,8 @@ class ExchangeContext(TypedDict, total=False):
     """``allow``, ``deny`` or ``ask``."""
     rules: list[RuleEntry]
     obligations: ObligationsEntry
+    routed_from: RoutedFrom
+    """Where policy routed the request; ``endpoint`` and ``model`` are those that it went to."""
     coverage: Coverage
     tools: list[str]
     """Names of the tools that the request enables."""

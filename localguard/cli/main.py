@@ -26,6 +26,7 @@ from localguard.cli import (
     scan,
     serve,
     status,
+    task,
     workspace,
 )
 from localguard.cli.exit_codes import ExitCode, exit_code_for
@@ -74,6 +75,7 @@ key.register(app)
 policy.register(app)
 route.register(app)
 workspace.register(app)
+task.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -50,6 +50,11 @@ class Home:
         return self.policy_override or self.root / "policy.toml"
 
     @property
+    def organisation_file(self) -> Path:
+        """The organisation's signed policy, where there is one."""
+        return self.root / "organisation.toml"
+
+    @property
     def rules_dir(self) -> Path:
         """The user's detection rules."""
         return self.root / "rules"

@@ -17,7 +17,15 @@ from localguard.config.policy_problems import PolicyInvalid, PolicyProblem
 from localguard.config.workspaces import REPOSITORY_FILE
 from localguard.policy.model import Effect, Layer, LayerName, Rule
 
-__all__ = ["PolicyInvalid", "PolicyProblem", "PolicyWatcher", "RepositoryPolicies", "load_policy", "refusing_layer"]
+__all__ = [
+    "PolicyInvalid",
+    "PolicyProblem",
+    "PolicyWatcher",
+    "RepositoryPolicies",
+    "load_layers",
+    "load_policy",
+    "refusing_layer",
+]
 
 _MAX_POLICY = 1 << 20
 """Bytes; the policy of a large company (1,000 rules) is a fifth of this."""
@@ -46,6 +54,21 @@ def load_policy(path: Path, name: LayerName = LayerName.USER) -> Layer:
     from localguard.config.policy_parser import parse_policy  # pydantic: only where there is a file
 
     return parse_policy(data, str(path), name)
+
+
+def load_layers(home: Home) -> tuple[Layer, ...]:
+    """Return the layers of organisation and user as the files say them now. Raises PolicyInvalid; blocking."""
+    organisation = _load_organisation(home)
+    user = load_policy(home.policy_file)
+    return (user,) if organisation is None else (organisation, user)
+
+
+def _load_organisation(home: Home) -> Layer | None:
+    if not os.path.lexists(home.organisation_file) and not (home.state_dir / "trust.json").exists():
+        return None
+    from localguard.config.organisation import load_organisation  # cryptography: only where an organisation is known
+
+    return load_organisation(home, _read)
 
 
 def _read(path: Path) -> bytes:
@@ -134,35 +157,79 @@ def _signature(path: Path) -> _Signature:
     return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
-class PolicyWatcher:
-    """Keeps the user's policy current. `layer` is what is in force, `error` why the newest file is not.
+class _Followed:
+    """One policy file as it was last seen, and what is in force of it."""
 
-    The directories of the file and of what it links to are watched, so that atomic replacement is seen. `on_change` is
-    called on the event loop with each new layer; a file that vanishes for good brings the built-in policy back.
+    def __init__(self, path: Path, load: Callable[[], Layer | None], name: LayerName) -> None:
+        self.path = path
+        self.load = load
+        self.name = name
+        self.seen: _Signature = None
+        self.layer: Layer | None = None
+        self.error: PolicyInvalid | None = None
+
+    def begin(self) -> None:
+        """Read it for the first time; what cannot be used refuses everything."""
+        self.seen = _signature(self.path)
+        try:
+            self.layer, self.error = self.load(), None
+        except PolicyInvalid as error:
+            self.layer, self.error = refusing_layer(error, self.name), error
+
+    async def settled(self) -> _Signature:
+        """Return the file's signature once it has stopped changing."""
+        signature = _signature(self.path)
+        while signature != self.seen:
+            await asyncio.sleep(_SETTLE_SECONDS)
+            again = _signature(self.path)
+            if again == signature:
+                break
+            signature = again
+        return signature
+
+
+class PolicyWatcher:
+    """Keeps the policies of organisation and user current. `layers` is what is in force, `error` why the newest file is not.
+
+    The directories of the files and of what they link to are watched, so that atomic replacement is seen. `on_change` is
+    called on the event loop with the layers after each change; a user's file that vanishes for good brings the built-in
+    policy back, an organisation's that vanishes stays in force.
     """
 
     def __init__(
         self,
         home: Home,
-        on_change: Callable[[Layer], None],
+        on_change: Callable[[tuple[Layer, ...]], None],
         on_error: Callable[[PolicyInvalid], None] | None = None,
     ) -> None:
-        self._path = home.policy_file
+        self._user = _Followed(home.policy_file, lambda: load_policy(home.policy_file), LayerName.USER)
+        self._organisation = _Followed(home.organisation_file, lambda: _load_organisation(home), LayerName.ORGANISATION)
+        self._followed = (self._organisation, self._user)
         self._on_change = on_change
         self._on_error = on_error
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
-        self._seen: _Signature = None
-        self.error: PolicyInvalid | None = None
-        self.layer: Layer = builtin_layer()
+
+    @property
+    def layer(self) -> Layer:
+        """The user's layer; the built-in one before `load`."""
+        return self._user.layer or builtin_layer()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers in force, the organisation's first."""
+        organisation = self._organisation.layer
+        return (self.layer,) if organisation is None else (organisation, self.layer)
+
+    @property
+    def error(self) -> PolicyInvalid | None:
+        """What is wrong with the newest file of either."""
+        return self._organisation.error or self._user.error
 
     def load(self) -> Layer:
-        """Read the file for the first time and return what is in force; blocking, never raises PolicyInvalid."""
-        self._seen = _signature(self._path)
-        try:
-            self.layer, self.error = load_policy(self._path), None
-        except PolicyInvalid as error:
-            self.layer, self.error = refusing_layer(error), error
+        """Read the files for the first time and return the user's layer; blocking, never raises PolicyInvalid."""
+        for followed in self._followed:
+            followed.begin()
         return self.layer
 
     async def start(self) -> None:
@@ -195,15 +262,16 @@ class PolicyWatcher:
                     rust_timeout=int(_RECHECK_SECONDS * 1000),
                     yield_on_timeout=True,
                 ):
-                    await self._check()
+                    await self._check_all()
                     if self._directories() != directories:
                         break  # the link leads elsewhere now
             except (OSError, RuntimeError):  # a watched directory vanished, or no more watches: fall back to looking
-                await self._check()
+                await self._check_all()
                 await self._pause(_RECHECK_SECONDS)
 
     def _directories(self) -> set[Path]:
-        return {self._path.parent, Path(os.path.realpath(self._path)).parent}
+        paths = [followed.path for followed in self._followed]
+        return {place for path in paths for place in (path.parent, Path(os.path.realpath(path)).parent)}
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -211,34 +279,27 @@ class PolicyWatcher:
         except TimeoutError:
             return
 
-    async def _check(self) -> None:
-        signature = await self._settled()
-        if signature is None and self._seen is not None:
+    async def _check_all(self) -> None:
+        for followed in self._followed:
+            await self._check(followed)
+
+    async def _check(self, followed: _Followed) -> None:
+        signature = await followed.settled()
+        if signature is None and followed.seen is not None:
             # between deleting and writing anew, an editor leaves a gap
             await asyncio.sleep(_GAP_SECONDS)
-            signature = await self._settled()
-        if signature == self._seen:
+            signature = await followed.settled()
+        if signature == followed.seen:
             return
-        self._seen = signature
+        followed.seen = signature
         try:
-            layer = await asyncio.to_thread(load_policy, self._path)
+            layer = await asyncio.to_thread(followed.load)
         except PolicyInvalid as error:
-            self.error = error
+            followed.error = error
             if self._on_error is not None:
                 self._on_error(error)
             return
-        self.error = None
-        if layer.digest != self.layer.digest:
-            self.layer = layer
-            self._on_change(layer)
-
-    async def _settled(self) -> _Signature:
-        """Return the file's signature once it has stopped changing."""
-        signature = _signature(self._path)
-        while signature != self._seen:
-            await asyncio.sleep(_SETTLE_SECONDS)
-            again = _signature(self._path)
-            if again == signature:
-                break
-            signature = again
-        return signature
+        followed.error = None
+        if (layer and layer.digest) != (followed.layer and followed.layer.digest):
+            followed.layer = layer
+            self._on_change(self.layers)

@@ -50,6 +50,8 @@ class Facts:
     leaves: int
     opaque: int
     body_bytes: int
+    attached_bytes: int
+    """Of those, what attachments take in base64."""
     new_bytes: int
     output_limit: int | None
     """Tokens that the reply may have, over all of its choices, where the request says so."""

@@ -44,6 +44,8 @@ class Item:
     """Every value in the decoded texts stands with the same letters and digits in the raw bytes."""
     leaves: int
     opaque: int
+    attached_bytes: int
+    """Of attachments, as they stand there in base64."""
     tools: tuple[str, ...]
     attachments: frozenset[str]
     unread: frozenset[str]

@@ -42,6 +42,7 @@ class Totals:
     claims: Claims = NO_CLAIMS
     leaves: int = 0
     opaque: int = 0
+    attached_bytes: int = 0
 
     def plus(self, items: Sequence[Item]) -> "Totals":
         """These and the items behind them."""
@@ -56,6 +57,7 @@ class Totals:
             self.claims.plus(item.claims for item in items),
             self.leaves + sum(item.leaves for item in items),
             self.opaque + sum(item.opaque for item in items),
+            self.attached_bytes + sum(item.attached_bytes for item in items),
         )
 
 

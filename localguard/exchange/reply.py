@@ -19,6 +19,7 @@ from localguard.exchange.provenance import Provenance
 from localguard.redact.restorer import (
     ArgumentsRestorer,
     FreeformRestorer,
+    PlaceholderKept,
     ProseRestorer,
     Report,
     UnknownPlaceholder,
@@ -89,6 +90,7 @@ class ReplyRestorer:
         stream: bool | None,
         exchange: str,
         asked_for_json: bool = False,
+        kept: frozenset[str] = frozenset(),
     ) -> None:
         self._format = format
         self._memory = memory
@@ -100,8 +102,8 @@ class ReplyRestorer:
         self._lines = LineParser()
         self._whole = bytearray()
         self._channels: dict[Hashable, _Channel] = {}
-        self.report = Report()
-        self._repeats = Report()
+        self.report = Report(kept=kept)
+        self._repeats = Report(kept=kept)
         self._leaves = LeafRestorer(format, memory, self._reader, asked_for_json=asked_for_json)
         self._asked_for_json = asked_for_json
         self._is_text = False
@@ -227,10 +229,10 @@ class ReplyRestorer:
         try:
             for part in parts:
                 made.append(step(part))
-        except UnknownPlaceholder:
+        except UnknownPlaceholder as error:
             self.ended = True
-            self.observed.error = "localguard_unknown_placeholder"
-            made.append(self._error_event())
+            self.observed.error = _code(error)
+            made.append(self._error_event(error))
         return b"".join(made)
 
     def _last(self, part: T, raw: bytes, data: bytes, step: Callable[[T], bytes], end: bytes) -> bytes:
@@ -243,8 +245,8 @@ class ReplyRestorer:
         rest = self._close_all()
         return made + end + rest if made and rest else made + rest
 
-    def _error_event(self) -> bytes:
-        code, message = "localguard_unknown_placeholder", _unknown_message(self._exchange)
+    def _error_event(self, error: UnknownPlaceholder) -> bytes:
+        code, message = _code(error), _ended(error, self._exchange)
         if self._framing is Framing.NDJSON:
             return orjson.dumps({"error": message}) + b"\n"
         return render_event(self._format.name, self._format.errors, code, message, self.observed.response_id)
@@ -397,12 +399,23 @@ class ReplyRestorer:
             return body
         try:
             new = self._leaves.restore(value, body, {}, set(), self.report, calls=True, whole=True)
-        except UnknownPlaceholder:
-            raise ReplyRefused(_unknown_message(self._exchange)) from None
+        except UnknownPlaceholder as error:
+            raise ReplyRefused(_ended(error, self._exchange)) from None
         return body if new is None else new
 
 
-def _unknown_message(exchange: str) -> str:
+def _code(error: UnknownPlaceholder) -> str:
+    kept = isinstance(error, PlaceholderKept)
+    return "localguard_placeholder_kept" if kept else "localguard_unknown_placeholder"
+
+
+def _ended(error: UnknownPlaceholder, exchange: str) -> str:
+    if isinstance(error, PlaceholderKept):
+        return (
+            "localguard ended this reply: it would write a placeholder into a file, and policy does not turn placeholders of "
+            "this class back at this endpoint. Use another endpoint for this edit, or make it by hand. "
+            f"More: localguard explain {exchange}"
+        )
     return (
         "localguard ended this reply: it would write a placeholder into a file whose value this process does not know "
         "(the guard was restarted in between). Have the agent read the file again, then repeat the edit. "

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
@@ -36,6 +36,7 @@ from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
+from localguard.proxy.tasks import DeclaredTasks, TaskBoard
 from localguard.proxy.upstream import Upstream
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,9 @@ class Assembly:
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
-        callers = Callers(Tokens(home))
+        tasks = DeclaredTasks()
+        callers = Callers(Tokens(home), tasks)
+        TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
         asking = Asking(store, control, callers, wait=ask_seconds)
         guard = Guard(
@@ -99,23 +102,25 @@ class Assembly:
             control=control,
             limits=server.limits,
             billing=billing,
-            policy=PolicyState.of(watcher.layer, str(watcher.error) if watcher.error else None),
+            clock=lambda: datetime.now(UTC),
+            policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
         Executing(asking, control, callers, memories, lambda: guard.policy)
         return cls(guard, recorder, store)
 
-    def change_policy(self, layer: Layer) -> None:
-        """A new policy file is in force; requests under way keep the one they began with."""
-        self.guard.policy = PolicyState.of(layer)
-        self.store.append("control", metadata={"event": "policy-change", "detail": {"policy": layer.digest}})
+    def change_policy(self, layers: tuple[Layer, ...]) -> None:
+        """A new policy is in force; requests under way keep the one they began with."""
+        self.guard.policy = policy = PolicyState.of(*layers)
+        detail: dict[str, str | int | bool | None] = {"policy": policy.digest}
+        for layer in layers:
+            if layer.organisation is not None:
+                detail |= {"organisation": layer.organisation, "revision": layer.revision}
+        self.store.append("control", metadata={"event": "policy-change", "detail": detail})
         log.info("policy changed")
 
     def keep_policy(self, error: PolicyInvalid) -> None:
         """The newest policy file is broken; the last good one stays in force."""
-        current = self.guard.policy
-        self.guard.policy = PolicyState(
-            current.layers, current.endpoints, current.workspaces, current.digest, str(error)
-        )
+        self.guard.policy = replace(self.guard.policy, error=str(error))
         log.warning("policy file not loaded: %s", error)
 
     def status(self, server: GuardServer, started: float) -> dict[str, object]:

@@ -1,10 +1,11 @@
 """Who calls, from which workspace, under which policy: the facts of one request that are not in its body."""
 
 import asyncio
+import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -16,8 +17,9 @@ from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspace_tokens import Binding, Tokens
 from localguard.config.workspaces import Workspace, Workspaces
 from localguard.policy.layers import effective_endpoints
-from localguard.policy.model import Endpoint, Layer
+from localguard.policy.model import Endpoint, Layer, LayerName
 from localguard.proxy.admission import AdmissionRefused, Admitted
+from localguard.proxy.tasks import DeclaredTasks
 
 _FRESH = 2.0
 """Seconds for which a process's workspace holds: a branch may be switched under a kept-alive connection."""
@@ -36,13 +38,36 @@ class PolicyState:
     endpoints: Mapping[str, Endpoint]
     workspaces: Workspaces
     digest: str
+    organisation: tuple[Workspaces, frozenset[str]] | None = None
+    """What workspaces are by the organisation's own policy, and the names of its endpoints; None without one."""
     error: str | None = None
     """Why the newest policy file is not in force."""
 
     @classmethod
-    def of(cls, layer: Layer, error: str | None = None) -> "PolicyState":
-        """The state under one user layer."""
-        return cls((layer,), effective_endpoints((layer,)), Workspaces((layer,)), layer.digest, error)
+    def of(cls, *layers: Layer, error: str | None = None) -> "PolicyState":
+        """The state under the layers of organisation and user."""
+        above = [layer for layer in layers if layer.name is LayerName.ORGANISATION]
+        names = frozenset(endpoint.name for layer in above for endpoint in layer.endpoints)
+        return cls(
+            layers,
+            effective_endpoints(layers),
+            Workspaces(layers),
+            layers[0].digest if len(layers) == 1 else _digest(layers),
+            (Workspaces(above), names) if above else None,
+            error,
+        )
+
+
+def _digest(layers: Sequence[Layer]) -> str:
+    return hashlib.sha256(" ".join(layer.digest for layer in layers).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ForOrganisation:
+    """A caller by the organisation's own policy: its workspace, and the names of the organisation's endpoints."""
+
+    workspace: Workspace
+    endpoints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +83,7 @@ class Caller:
     peer: Peer | None
     attribution: str
     policy_digest: str
+    for_organisation: ForOrganisation | None = None
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -81,13 +107,16 @@ class _Kind(NamedTuple):
     token: str | None
     task: str | None
     user_agent: str | None
+    tasks: int
+    """The version of the tasks that were declared."""
 
 
 class Callers:
     """Attributes requests (design section 4). Peer processes are looked up once a connection, off the event loop."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, tasks: DeclaredTasks) -> None:
         self._tokens = tokens
+        self._tasks = tasks
         self._finder = PeerFinder()
         self._finding = asyncio.Lock()
         self._repositories = RepositoryPolicies()
@@ -106,7 +135,7 @@ class Callers:
             origin.located_until = now + _LOCATED
         located = origin.located
         user_agent = request.headers.get("User-Agent")
-        kind = _Kind(admitted.endpoint, admitted.workspace_token, admitted.task, user_agent)
+        kind = _Kind(admitted.endpoint, admitted.workspace_token, admitted.task, user_agent, self._tasks.version)
         caller = located.get(kind)
         if caller is None:
             caller = await self._locate(origin, kind, policy)
@@ -122,6 +151,7 @@ class Callers:
                 "localguard_no_endpoint",
                 "No endpoint has this name. Use /<endpoint>/…, see `localguard endpoint list`.",
             )
+        binding: Binding | None = None
         if kind.token is not None:
             binding = await asyncio.to_thread(self._tokens.lookup, kind.token)
             if binding is None:
@@ -138,6 +168,7 @@ class Callers:
         repository_layers = await self._repository_layers(workspace)
         if repository_layers:
             workspace = policy.workspaces.tightened(workspace, repository_layers)
+        workspace = self._with_tasks(workspace)
         agent, version = agent_of(kind.user_agent, origin.peer)
         if origin.peer is not None and origin.peer.pid is not None:
             self._senders[origin.peer.pid] = None
@@ -154,6 +185,7 @@ class Callers:
             peer=origin.peer,
             attribution=attribution,
             policy_digest=policy.digest,
+            for_organisation=await self._for_organisation(origin, binding, policy),
         )
 
     async def peer_of(self, request: web.BaseRequest) -> Peer | None:
@@ -200,6 +232,21 @@ class Callers:
     @staticmethod
     def _of_binding(policy: PolicyState, binding: Binding) -> Workspace:
         return policy.workspaces.of_binding(binding)
+
+    def _with_tasks(self, workspace: Workspace) -> Workspace:
+        """The workspace, and those beside it, with the tasks that were set for them before those of their branches."""
+        beside = tuple(self._with_tasks(one) for one in workspace.beside)
+        return replace(workspace, task=self._tasks.of(workspace.id) or workspace.task, beside=beside)
+
+    @staticmethod
+    async def _for_organisation(
+        origin: _Origin, binding: Binding | None, policy: PolicyState
+    ) -> ForOrganisation | None:
+        if policy.organisation is None:
+            return None
+        workspaces, endpoints = policy.organisation
+        found = await asyncio.to_thread(lambda: workspaces.locate(peer=origin.peer, binding=binding))
+        return ForOrganisation(found, endpoints)
 
     async def _repository_layers(self, workspace: Workspace) -> tuple[Layer, ...]:
         roots = dict.fromkeys(root for one in workspace.candidates for root in one.roots)

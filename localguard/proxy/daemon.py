@@ -120,7 +120,7 @@ async def serve(
         keys = Keys(home, env=os.environ)
         watcher = PolicyWatcher(
             home,
-            lambda layer: assembled.result().change_policy(layer),
+            lambda layers: assembled.result().change_policy(layers),
             lambda error: assembled.result().keep_policy(error),
         )
         watcher.load()

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +26,8 @@ from localguard.exchange.history import PREVIOUS_RESPONSE
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
-from localguard.policy.decide import Decision, decide_for_all
-from localguard.policy.model import Effect, EndpointClass, Obligation, Work
+from localguard.policy.decide import Decision
+from localguard.policy.model import Effect, EndpointClass, Obligation
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.asking import Asking
@@ -35,6 +36,7 @@ from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
+from localguard.proxy.deciding import Deciding, renamed
 from localguard.proxy.headers import (
     EXCHANGE,
     joined,
@@ -71,7 +73,6 @@ _INLINE_BYTES = 256 * 1024
 """Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
 _JUDGING_SECONDS = 10.0
 """For the rules of a repository, which are linear, and may be slow all the same."""
-_MODEL_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]{0,79}")
 _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -99,6 +100,7 @@ class Guard:
         asking: Asking,
         pause: Pause,
         switches: RouteSwitches,
+        clock: Callable[[], datetime],
     ) -> None:
         self.policy = policy
         self._asking = asking
@@ -116,7 +118,9 @@ class Guard:
         self._memories = memories
         self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
         self._ids = ExchangeIds()
-        self._ollama = OllamaModels(upstream, announce=recorder.model_check)
+        self._deciding = Deciding(
+            OllamaModels(upstream, announce=recorder.model_check), lambda text: scan_pool.scanner.by_rules(text), clock
+        )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request: the main path."""
@@ -144,7 +148,7 @@ class Guard:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
             await self._decide(exchange, policy, body)
-            redacted = await self._redact(exchange, reading)
+            redacted = await self._redact(exchange, reading, body)
             headers = await self._upstream_headers(exchange, redacted)
             await self._billing.estimate(exchange)
             await self._recorder.intent(exchange)
@@ -245,82 +249,57 @@ class Guard:
 
     async def _decide(self, exchange: Exchange, policy: PolicyState, body: bytes) -> None:
         """Ask policy, with everything that is known now, and a person where policy says so. Raises Refused."""
-        caller, facts = exchange.caller, exchange.facts
+        facts = exchange.facts
         assert facts is not None
-        endpoint = caller.endpoint
-        endpoint_class = endpoint.endpoint_class
-        if endpoint.kind == "ollama" and endpoint_class is EndpointClass.LOCAL and facts.model is not None:
-            asked = self._is_plain_model(exchange, facts.model)  # it is sent to Ollama before it is redacted
-            if not asked or await self._ollama.leaves_machine(endpoint.name, endpoint.base_url, facts.model):
-                endpoint_class = EndpointClass.HOSTED
-                exchange.caller = caller = replace(caller, endpoint=replace(endpoint, endpoint_class=endpoint_class))
-        workspace = caller.workspace.and_also(policy.workspaces.claimed(facts.claims.paths, facts.claims.remotes))
-        if workspace is not caller.workspace:
-            exchange.caller = caller = replace(caller, workspace=workspace)
-        work = Work(
-            workspace=workspace.name,
-            sensitivity=workspace.sensitivity,
-            task=caller.task,
-            endpoint=endpoint.name,
-            endpoint_class=endpoint_class,
-            # None is "not known" and matches every deny; a call without a body is about no model at all
-            model=facts.model if facts.body_bytes else facts.model or "",
-            identity=endpoint.identity,
-            agent=caller.agent,
-            tools=frozenset(facts.tools),
-            findings=facts.types,
-            attachments=facts.attachments,
-        )
-        task = exchange.admitted.task
-        works = [
-            replace(work, workspace=one.name, sensitivity=one.sensitivity, task=task or one.task)
-            for one in workspace.beside
-        ]
-        exchange.decision = decide_for_all(caller.layers, works if workspace.several else [work, *works])
-        refusal = refusals.of_policy(exchange.decision, facts)
-        if refusal is not None:
-            raise Refused(refusal)
-        objection = self._switches.current.objection(endpoint.name, endpoint_class)
+        decision = await self._deciding.decide(exchange, policy)
+        endpoint = exchange.caller.endpoint
+        objection = self._switches.current.objection(endpoint.name, endpoint.endpoint_class)
         if objection is not None:
             raise Refused(refusals.of_route(*objection))
-        if endpoint.credential != "client" and not caller.workspace.attributed:
+        if endpoint.credential != "client" and not exchange.caller.workspace.attributed:
             raise Refused(refusals.unattributed(endpoint))
         for held in facts.held:
             if held.id not in exchange.memory.responses:
                 previous = held.member == PREVIOUS_RESPONSE
                 raise Refused(refusals.UNSEEN_RESPONSE if previous else refusals.UNSEEN_HISTORY)
-        if exchange.decision.effect is Effect.ASK:
-            await self._asking.admit(exchange, exchange.decision, body)
-
-    def _is_plain_model(self, exchange: Exchange, model: str) -> bool:
-        """Whether a model's name is nothing but that."""
-        raw = model.encode("utf-8", "surrogatepass")
-        return (
-            _MODEL_NAME.fullmatch(model) is not None
-            and not exchange.memory.vault.sweep(raw)
-            and not self._scan_pool.scanner.by_rules(raw)
-        )
+        if decision.effect is Effect.ASK:
+            await self._asking.admit(exchange, decision, body)
 
     # redact
 
-    async def _redact(self, exchange: Exchange, reading: RequestReading) -> Redacted:
+    async def _redact(self, exchange: Exchange, reading: RequestReading, body: bytes) -> Redacted:
+        """Redact under what policy decided; what turns up only now (values known from elsewhere) is decided on again."""
+        redacted = await self._redacted(exchange, reading)
+        if await self._deciding.decide_again(exchange):
+            assert exchange.decision is not None
+            if exchange.decision.effect is Effect.ASK:
+                await self._asking.admit(exchange, exchange.decision, body)
+            redacted = await self._redacted(exchange, reading)
+        assert exchange.facts is not None
+        sweep = exchange.memory.vault.sweep
+        model, routed = exchange.facts.model, exchange.routed
+        if routed is not None:
+            exchange.redacted = redacted = renamed(redacted, exchange)
+            if routed.model is not None and sweep(routed.model.encode()):
+                exchange.routed = replace(routed, model=None)
+        if model is not None and sweep(model.encode()):
+            exchange.facts = replace(exchange.facts, model=None)
+        exchange.session = exchange.session and self._opaque_session(exchange, exchange.session)
+        exchange.session = exchange.session or exchange.facts.conversation
+        return redacted
+
+    async def _redacted(self, exchange: Exchange, reading: RequestReading) -> Redacted:
         assert exchange.decision is not None
         assert exchange.facts is not None
         exchange.paused = self._pause.covers(exchange.caller)
         actions = _PAUSED if exchange.paused else _actions(exchange.decision)
         try:
-            redacted = await _off_loop(lambda: reading.redact(actions), exchange.facts.new_bytes)
+            exchange.redacted = await _off_loop(lambda: reading.redact(actions), exchange.facts.new_bytes)
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
         except TagCollision:
             raise Refused(refusals.TAG_COLLISION) from None
-        exchange.redacted = redacted
-        model = exchange.facts.model
-        if model is not None and exchange.memory.vault.sweep(model.encode()):
-            exchange.facts = replace(exchange.facts, model=None)
-        exchange.session = exchange.session and self._opaque_session(exchange, exchange.session)
-        exchange.session = exchange.session or exchange.facts.conversation
-        return redacted
+        return exchange.redacted
 
     @staticmethod
     def _opaque_session(exchange: Exchange, session: str) -> str:
@@ -363,7 +342,7 @@ class Guard:
             ca_file=Path(endpoint.ca_file) if endpoint.ca_file else None,
         )
         query = redacted.query if exchange.admitted.query is not None else None
-        if query and endpoint.credential != "client":
+        if query and (endpoint.credential != "client" or exchange.routed is not None):
             query = without_credentials(query) or None  # the agent's own key stays here
         target = redacted.path if query is None else f"{redacted.path}?{query}"
         state: str = "failed"
@@ -415,6 +394,8 @@ class Guard:
         assert positions is not None
         scanned = dict(zip(positions.scanned, redacted.headers, strict=True))
         headers = [scanned.get(index, pair) for index, pair in enumerate(admitted.headers)]
+        if endpoint.credential == "client" and exchange.routed is not None:
+            headers = [pair for index, pair in enumerate(headers) if index in scanned]  # the agent's key is another's
         if endpoint.credential != "client":
             name = endpoint.credential.removeprefix("keyring:")
             try:

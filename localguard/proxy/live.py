@@ -26,6 +26,14 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where the agent sent a request that policy routes elsewhere, and the model that it asked for."""
+
+    endpoint: str
+    model: str | None
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request and its reply."""
@@ -41,6 +49,8 @@ class Exchange:
     positions: Positions | None = None
     facts: Facts | None = None
     decision: Decision | None = None
+    routed: Routed | None = None
+    """Set where `caller.endpoint` and the model of `facts` are not the agent's choice but policy's."""
     redacted: Redacted | None = None
     has_body: bool = False
     paused: bool = False

@@ -48,7 +48,7 @@ class Recorder:
                     "exposed": len(exchange.redacted.exposed),
                     **records.reservation(exchange),
                 },
-                findings=records.findings(exchange.redacted),
+                findings=records.findings(exchange.redacted) if records.keeps_findings(exchange) else [],
                 local=records.local(exchange),
             )
         except (LogUnavailable, RecordInvalid) as error:
@@ -111,7 +111,7 @@ class Recorder:
                 exchange=exchange.id,
                 session=exchange.session,
                 metadata={**metadata},
-                findings=records.withheld(exchange.reply),
+                findings=records.withheld(exchange.reply) if records.keeps_findings(exchange) else [],
                 local=records.commands(exchange),
             )
 

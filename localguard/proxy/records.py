@@ -10,6 +10,7 @@ from localguard.audit.fields import (
     FindingEntry,
     IntentLocal,
     IntentMetadata,
+    ObligationsEntry,
     OutcomeLocal,
     OutcomeMetadata,
     RuleSource,
@@ -19,6 +20,8 @@ from localguard.exchange.items import Replaced
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer, ToolCall
 from localguard.exchange.request import Redacted
+from localguard.policy.model import Recording
+from localguard.policy.obligations import Obligations
 from localguard.policy.price import spelled
 from localguard.proxy.billing import Bill
 from localguard.proxy.callers import Caller
@@ -76,14 +79,41 @@ def context(exchange: Exchange) -> ExchangeContext:
     if decision is not None:
         obligations = decision.obligations
         made["effect"] = str(decision.effect)
-        made["rules"] = [{"id": rule.id, "layer": str(rule.layer), "reason": rule.reason} for rule in decision.deciding]
-        made["obligations"] = {
-            "secret": str(obligations.secret),
-            "pii": str(obligations.pii),
-            "custom": str(obligations.custom),
-            "attachments": str(obligations.attachments),
-        }
+        made["rules"] = [
+            {"id": rule.id, "layer": str(rule.layer), "reason": rule.reason, "fields": list(rule.fields)}
+            for rule in decision.deciding
+        ]
+        made["obligations"] = _obligations(obligations)
+    if exchange.routed is not None:
+        asked = exchange.routed.model if exchange.redacted is not None else None
+        made["routed_from"] = {"endpoint": exchange.routed.endpoint, "model": asked}
     return made
+
+
+def _obligations(obligations: Obligations) -> ObligationsEntry:
+    """The four of every request, and of the others those that are not at their default."""
+    made = ObligationsEntry(
+        secret=str(obligations.secret),
+        pii=str(obligations.pii),
+        custom=str(obligations.custom),
+        attachments=str(obligations.attachments),
+    )
+    if obligations.kept:
+        made["kept"] = ", ".join(sorted(obligations.kept))
+    if obligations.record is Recording.METADATA:
+        made["record"] = str(obligations.record)
+    if obligations.max_input_tokens is not None:
+        made["max_input_tokens"] = str(obligations.max_input_tokens)
+    if obligations.require_task:
+        made["task"] = "required"
+    if obligations.route is not None:
+        made["route"] = obligations.route.endpoint
+    return made
+
+
+def keeps_findings(exchange: Exchange) -> bool:
+    """Whether what was found is written down, or only how it was decided on."""
+    return exchange.decision is None or exchange.decision.obligations.record is Recording.FINDINGS
 
 
 def local(exchange: Exchange) -> IntentLocal:

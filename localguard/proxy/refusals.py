@@ -180,7 +180,7 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
     """What policy has against a request, whatever a person may say to it: a denial, or an obligation that blocks."""
     rule = decision.deciding[0].id if decision.deciding else "default"
     if decision.effect is Effect.DENY:
-        return Refusal(403, "policy_denied", rule, decision.reason, decision.next_step, "policy")
+        return Refusal(403, decision.code or "policy_denied", rule, decision.reason, decision.next_step, "policy")
     obligations = decision.obligations
     for name, obligation in (("secret", obligations.secret), ("pii", obligations.pii), ("custom", obligations.custom)):
         if obligation is Obligation.BLOCK and name in facts.types:
@@ -203,6 +203,19 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
             "policy",
         )
     return None
+
+
+def route_refused(decision: Decision | None, why: str) -> Refusal:
+    """A rule routes a request to where it cannot go."""
+    rule = decision.deciding[0].id if decision is not None and decision.deciding else "route"
+    return Refusal(
+        403,
+        "route_impossible",
+        rule,
+        f"The policy routes this request to another endpoint, but {why}",
+        "Correct the route in the policy; `localguard policy check` says what is wrong with it.",
+        "policy",
+    )
 
 
 def of_route(reason: str, next_step: str) -> Refusal:

@@ -32,6 +32,7 @@ async def give_reply(
         stream=facts.stream,
         exchange=exchange.id,
         asked_for_json=facts.asked_for_json,
+        kept=exchange.decision.obligations.kept if exchange.decision is not None else frozenset(),
     )
     exchange.reply = restorer
     given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in upstream_reply.raw_headers]

@@ -207,6 +207,8 @@ class ProseRestorer:
         if known is None:
             self._report.unknown.append(text)
             return text
+        if self._report.keeps(known.type, known.data_class, "prose"):
+            return text
         address = self._address
         if address is not None and not address.is_loopback():
             reason = "an address in prose may be followed by whatever shows it"

@@ -20,6 +20,10 @@ class UnknownPlaceholder(LocalguardError):
         self.placeholder = placeholder
 
 
+class PlaceholderKept(UnknownPlaceholder):
+    """A file edit holds a placeholder that policy does not have turned back at this endpoint. The reply must end likewise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Withheld:
     """A known placeholder that was not restored: where it stood and why, in words."""
@@ -38,3 +42,12 @@ class Report:
     withheld: list[Withheld] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)  # own placeholders, in order, whose value is not known
     near_misses: int = 0
+    kept: frozenset[str] = frozenset()
+    """Data classes whose placeholders stay wherever they stand: policy's obligation `restore`."""
+
+    def keeps(self, type: str, data_class: str, place: str) -> bool:
+        """Whether a known placeholder stays because of its class; noted as withheld then."""
+        if data_class not in self.kept:
+            return False
+        self.withheld.append(Withheld(type, data_class, place, "policy keeps placeholders of this class here"))
+        return True

@@ -3,11 +3,12 @@
 from localguard.redact.arguments import ArgumentsRestorer, restore_arguments_json, restore_arguments_object
 from localguard.redact.freeform import FreeformRestorer, restore_freeform
 from localguard.redact.prose import ProseRestorer, restore_prose
-from localguard.redact.report import Report, UnknownPlaceholder, Withheld
+from localguard.redact.report import PlaceholderKept, Report, UnknownPlaceholder, Withheld
 
 __all__ = [
     "ArgumentsRestorer",
     "FreeformRestorer",
+    "PlaceholderKept",
     "ProseRestorer",
     "Report",
     "UnknownPlaceholder",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from localguard.redact import placeholder as placeholders
-from localguard.redact.report import Report, UnknownPlaceholder, Withheld
+from localguard.redact.report import PlaceholderKept, Report, UnknownPlaceholder, Withheld
 from localguard.redact.vault import Known, Vault
 
 _RESEMBLES = re.compile(r"lg\\{0,8}_[a-z][a-z0-9_\\]{3,80}", re.IGNORECASE)
@@ -26,13 +26,17 @@ def turn_back(
     """Return the value of `placeholder`, an own one, or None where it stays; note either in `report`.
 
     With a reason to `withhold`, class secret stays and other classes are restored, unless `every_class` stays. Raises `UnknownPlaceholder` if the
-    value is not known and the text goes `in_file`.
+    value is not known and the text goes `in_file`, `PlaceholderKept` where it is one that the report keeps.
     """
     known = vault.resolve(placeholder)
     if known is None:
         report.unknown.append(placeholder)
         if in_file:
             raise UnknownPlaceholder(placeholder)
+        return None
+    if report.keeps(known.type, known.data_class, where):
+        if in_file:
+            raise PlaceholderKept(placeholder)
         return None
     if withhold is not None and (every_class or known.data_class == "secret"):
         report.withheld.append(Withheld(known.type, known.data_class, where, withhold))

@@ -43,13 +43,31 @@ def error_shape(kind: str, path: str) -> str:
     return found.errors
 
 
-_AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
-_GEMINI_MODEL = re.compile(r"models/([^/:]+):\w+$")
+AZURE_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
+GEMINI_MODEL = re.compile(r"models/([^/:]+):\w+$")
+
+
+_OPENAI = frozenset({CHAT.name, RESPONSES.name, COMPLETIONS.name, EMBEDDINGS.name})
+_SPOKEN = {
+    "openai": _OPENAI,
+    "azure-openai": _OPENAI,
+    "foundry": _OPENAI | {MESSAGES.name},
+    "anthropic": frozenset({MESSAGES.name}),
+    "lmstudio": _OPENAI | {MESSAGES.name},
+    "ollama": _OPENAI | {MESSAGES.name, OLLAMA.name},
+    "gemini": frozenset({GEMINI.name, CHAT.name, EMBEDDINGS.name}),
+    "openai-compatible": _OPENAI | {MESSAGES.name},
+}
+
+
+def speaks(kind: str, format: str) -> bool:
+    """Whether endpoints of a kind answer requests in a wire format at the same path (references read November 2026)."""
+    return format in _SPOKEN.get(kind, ())
 
 
 def model_in_path(path: str) -> str | None:
     """The model where the path names it: an Azure deployment, a Gemini model."""
-    match = _AZURE_DEPLOYMENT.search(path) or _GEMINI_MODEL.search(path)
+    match = AZURE_DEPLOYMENT.search(path) or GEMINI_MODEL.search(path)
     return match.group(1) if match else None
 
 

@@ -21,7 +21,7 @@ class Watched:
         self.file = home.policy_file
         self.layers: list[Layer] = []
         self.errors: list[PolicyInvalid] = []
-        self.watcher = PolicyWatcher(home, self.layers.append, self.errors.append)
+        self.watcher = PolicyWatcher(home, lambda layers: self.layers.append(layers[-1]), self.errors.append)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -122,7 +122,7 @@ async def test_a_link_is_followed_to_the_directory_that_it_leads_to(home: Home, 
 
 def test_a_policy_broken_from_the_start_refuses_until_it_is_mended(home: Home) -> None:
     home.policy_file.write_text("version = 1\nrule = []\n")
-    watcher = PolicyWatcher(home, lambda layer: None)
+    watcher = PolicyWatcher(home, lambda layers: None)
     layer = watcher.load()
     assert layer.rules[0].id == "policy-invalid"
     assert watcher.error is not None

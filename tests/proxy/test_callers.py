@@ -14,6 +14,7 @@ from localguard.config.workspace_tokens import Tokens
 from localguard.proxy import callers
 from localguard.proxy.admission import AdmissionRefused, Admitted
 from localguard.proxy.callers import Callers, PolicyState
+from localguard.proxy.tasks import DeclaredTasks
 
 
 class Transport:
@@ -35,7 +36,7 @@ class Place:
         self.clock = Clock()
         monkeypatch.setattr(callers, "time", self.clock)
         self.tokens = Tokens(home)
-        self.callers = Callers(self.tokens)
+        self.callers = Callers(self.tokens, DeclaredTasks())
         self.callers._finder = SimpleNamespace(peer_of=lambda local, remote: None)  # type: ignore[assignment]
         self.policy = PolicyState.of(builtin_layer())
         self.transport = Transport()
