@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from localguard.exchange.claims import Claims
 from localguard.exchange.history import Held
@@ -21,7 +21,8 @@ _INSTRUCTIONS = (
     b"CONVENTIONS.md",
 )
 """Names of instruction files, as agents quote them above their text."""
-_INSTRUCTION_NAMES = BytesAhoCorasick(_INSTRUCTIONS)
+_INSTRUCTION_NAMES = BytesAhoCorasick(_INSTRUCTIONS, matchkind=MatchKind.LeftmostFirst)
+"""None of the names stands in another one; only leftmost matches have ahocorasick's packed search."""
 _INSTRUCTION_BYTES = 262_144
 _OUTPUT_MEMBERS = frozenset(
     {"response_format", "text", "output_format", "output_config", "format", "generationConfig", "generation_config"}

@@ -12,17 +12,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from ahocorasick_rs import BytesAhoCorasick
-
 from localguard.detect.finding import Finding
-from localguard.exchange.cores import GROUP, CoreFilter, automaton
+from localguard.exchange.cores import CoreFilter
 from localguard.exchange.items import Item
 from localguard.exchange.prefix import Prefixes
 from localguard.redact.vault import Vault
 
 _MAX_FILTERS = 16
 """Two are asked for on every turn."""
-_MAX_AUTOMATA = 256
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -122,7 +119,6 @@ class WorkspaceMemory:
         """Long numbers that stood alone in a string of a reply."""
         self._credentials: Bounded[bytes, int] = Bounded(_MAX_HEADS)
         self._cores: Bounded[tuple[int, int], CoreFilter] = Bounded(_MAX_FILTERS)
-        self._automata: Bounded[tuple[bytes, ...], BytesAhoCorasick] = Bounded(_MAX_AUTOMATA)
         self._digest = hashlib.sha256(secrets.token_bytes(64))
 
     def allow(self, fingerprints: frozenset[str]) -> None:
@@ -186,17 +182,8 @@ class WorkspaceMemory:
         span = (generation, self.vault.generation)
         found = self._cores.get(span)
         if found is None:
-            found = CoreFilter(self.vault.cores_since(generation), self._automaton)
+            found = CoreFilter(self.vault.cores_since(generation))
             self._cores.put(span, found)
-        return found
-
-    def _automaton(self, cores: Sequence[bytes]) -> BytesAhoCorasick:
-        key = tuple(cores)
-        found = self._automata.get(key)
-        if found is None:
-            found = automaton(cores)
-            if len(key) == GROUP:  # others grow, and are not asked for again
-                self._automata.put(key, found)
         return found
 
     def note_signed(self, signature: str, text: str) -> None:

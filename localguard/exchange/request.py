@@ -176,7 +176,9 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=not any(one.encoded or _is_spelled_otherwise(one.raw) for one in work.texts.containers),
+            plain=not any(
+                one.encoded or (not one.canonical and _is_spelled_otherwise(one.raw)) for one in work.texts.containers
+            ),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
             attached_bytes=sum(len(one.leaf.text) for one in work.texts.opaque if one.attachment),
@@ -374,7 +376,7 @@ class RequestReading:
             return False
         if any(opaque.readable for opaque in work.texts.opaque):
             return False  # what it holds stands in its bytes as base64
-        return not self._may_hold(work.piece.raw, 0) and not self._has_restored(work)
+        return not self._memory.vault.may_hold(work.piece.raw) and not self._has_restored(work)
 
     def _has_restored(self, work: _Work) -> bool:
         """Whether some text of a new piece is one that a reply of this process was turned back into."""

@@ -43,7 +43,9 @@ def rewrite(
             lifted = [Edit(leaf.start, leaf.end, b'"' + ones[0].placeholder.encode() + b'"')]
         else:
             made = [Edit(one.start, one.end, one.placeholder.encode()) for one in ones]
-            lifted = made if text.container.encoded else lift(text.container.raw, leaf.start, made)
+            within = text.container
+            known = text.text if within.canonical else None
+            lifted = made if within.encoded else lift(within.raw, leaf.start, made, known)
         edits[id(text.container)] += lifted
         location = _join(piece.where, text)
         replaced += [replaced_at(memory, text.text[one.start : one.end], one, location) for one in ones]
@@ -53,7 +55,8 @@ def rewrite(
             if container.encoded is not None:
                 spelled = container.encoded.spell(splice(container.raw, inner))
                 inner = [Edit(container.encoded.start, container.encoded.end, spelled)]
-            edits[id(container.parent)] += lift(container.parent.raw, container.token, inner)
+            known = container.raw if container.parent.canonical and container.encoded is None else None
+            edits[id(container.parent)] += lift(container.parent.raw, container.token, inner, known)
     return splice(piece.raw, edits[id(texts.containers[0])]), tuple(dict.fromkeys(replaced))
 
 

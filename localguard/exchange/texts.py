@@ -54,6 +54,8 @@ class Container:
     """Where this text's string token begins in the parent's bytes."""
     encoded: "Encoded | None" = None
     """Set for a text that stands in the parent's string token as base64."""
+    canonical: bool = False
+    """Known to be spelled as orjson spells JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,13 @@ def read_texts(raw: bytes, node: Node | None = None, member: str | None = None) 
     """All texts of a JSON text whose root stands at `node`, under the name `member`. Raises JsonInvalid."""
     document = parse(raw, node, None, member)
     found = Texts(document, [], [], [], set())
-    _collect(found, document, Container(raw), node is not None and node.inherited.kind is Kind.INPUT, 0)
+    _collect(
+        found,
+        document,
+        Container(raw, canonical=document.canonical),
+        node is not None and node.inherited.kind is Kind.INPUT,
+        0,
+    )
     return found
 
 
@@ -171,7 +179,8 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
             except JsonInvalid:
                 found.texts.append(Text(container, leaf, text, b"", True))
                 continue
-            _collect(found, inner, Container(text, container, leaf.start), True, depth + 1)
+            inner_container = Container(text, container, leaf.start, canonical=inner.canonical)
+            _collect(found, inner, inner_container, True, depth + 1)
         elif leaf.text:
             found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
 

@@ -75,9 +75,10 @@ def learn(
     best: dict[bytes, list[FindingLike]] = {}
     allowed: Actions = {name: "redact" if actions.get(name) == "allow" else "allow" for name in CLASS_ORDER}
     for text, findings in texts:
-        pieces = _pieces(text, findings, vault, actions)
+        own = vault.own_spans(text) if findings else []
+        pieces = _pieces(text, findings, vault, actions, own)
         if any(actions.get(finding.data_class) == "allow" for finding in findings):
-            pieces += _pieces(text, findings, vault, allowed)
+            pieces += _pieces(text, findings, vault, allowed, own)
         for piece in pieces:
             best.setdefault(text[piece.start : piece.end], []).extend(piece.members)
             for start, end, member in piece.inner():
@@ -103,15 +104,16 @@ def replacements(
     """
     generation = vault.generation
     without = {name for name, action in actions.items() if action == "allow"}
-    known = vault.sweep(text) if findings or not without else None
-    pieces = _pieces(text, findings, vault, actions, known)
+    own = vault.own_spans(text)
+    known = vault.sweep(text, (), own) if findings or not without else None
+    pieces = _pieces(text, findings, vault, actions, own, known)
     for piece in pieces:
         _remember_piece(text, piece, vault, precedence)
     answer: list[Replacement] = []
     for _ in range(_MAX_PASSES):
         if without or known is None or vault.generation != generation:
             generation = vault.generation
-            swept = vault.sweep(text, without)
+            swept = vault.sweep(text, without, own)
         else:
             swept = known
         known = None
@@ -141,9 +143,10 @@ def _pieces(
     findings: Sequence[FindingLike],
     vault: Vault,
     actions: Actions,
+    own: Sequence[tuple[int, int]],
     known: Sequence[Span] | None = None,
 ) -> list[_Piece]:
-    """Return the unions of overlapping findings, without the own placeholders and the known values within them.
+    """Return the unions of overlapping findings, without the own placeholders `own` and the known values within them.
 
     `known` is what a sweep of `text` finds, if that was made already. A known value keeps its placeholder, whatever a looser rule takes in around it, unless the whole has one already (P5).
     """
@@ -154,9 +157,9 @@ def _pieces(
             wanted.append((start, end, finding))
     if not wanted:
         return []
-    own = vault.own_spans(text)
     pieces = _merged(text, wanted, own)
-    apart = list(_standing_apart(text, [part[:2] for part in wanted], vault.sweep(text) if known is None else known))
+    known = vault.sweep(text, (), own) if known is None else known
+    apart = list(_standing_apart(text, [part[:2] for part in wanted], known))
     if not apart:
         return pieces
     starts = [piece.start for piece in pieces]

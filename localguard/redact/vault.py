@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from localguard.errors import LocalguardError
 from localguard.redact import placeholder as placeholders
 from localguard.redact.encodings import embedded_spellings, token_spellings, widened
-from localguard.redact.sweep import Pattern, Sweep, occurrences
+from localguard.redact.sweep import Pattern, Sweep, core_of, occurrences
 
 MAX_VALUES = 200_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -20,9 +20,6 @@ CLASS_ORDER = ("secret", "custom", "pii")
 _ENTRY_OVERHEAD = 400  # bytes of a dictionary slot, an entry and its strings, beside the value itself; measured
 _MAX_CORES = 20_000
 
-_ALNUM_RUN = re.compile(rb"[A-Za-z0-9]+")
-_NEVER_ESCAPED = re.compile(rb"[A-Za-z0-9 !#%&()*+,./:;<=>?@\[\]^_{|}~-]+")
-"""Neither by JSON nor by shells."""
 _LETTER_RUN = re.compile(r"[A-Za-z0-9]{16,}")
 
 
@@ -70,7 +67,8 @@ class Vault:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._lock = threading.RLock()
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # by tag
+        self._tags: dict[str, str] = {}  # of the values in `_entries`
         self._bytes = 0
         self._sweep = Sweep()
         self._is_allowed: Callable[[str], bool] | None = None
@@ -101,13 +99,14 @@ class Vault:
         `distinctive` is taken from whoever says so first.
         Raises `TagCollision`, and `TypeInvalid` if `type` cannot stand in a placeholder.
         """
-        tag = placeholders.value_tag(self._key, value)
+        tag = self._tag(value)
         with self._lock:
             entry = self._entries.get(tag)
             if entry is None:
                 known = Known(value, type, data_class)
                 entry = _Entry(known, placeholders.assemble(self._key, tag, type), swept=False)
                 self._entries[tag] = entry
+                self._tags[value] = tag
                 self._bytes += _weight(value)
                 self._forget_oldest()
             elif entry.known.value != value:
@@ -165,8 +164,7 @@ class Vault:
 
     def knows(self, value: str) -> bool:
         """Say whether exactly `value` has a placeholder already."""
-        entry = self._entries.get(placeholders.value_tag(self._key, value))
-        return entry is not None and entry.known.value == value
+        return value in self._tags
 
     def is_own(self, placeholder: str) -> bool:
         """Say whether the check of `placeholder` verifies, whether or not its value is known."""
@@ -197,11 +195,19 @@ class Vault:
                 return (b"",)
             return tuple(dict.fromkeys(itertools.chain.from_iterable(self._cores[first:])))
 
-    def sweep(self, text: bytes, without: Collection[str] = ()) -> list[Span]:
+    def may_hold(self, raw: bytes) -> bool:
+        """Whether a distinctive value may stand in `raw`, told by what `cores_since` would answer for all of them."""
+        with self._lock:
+            levels = self._sweep.levels(len(raw))
+        return any(level.may_hold(raw) for level in levels)
+
+    def sweep(
+        self, text: bytes, without: Collection[str] = (), own: Sequence[tuple[int, int]] | None = None
+    ) -> list[Span]:
         """Return where distinctive known values stand in `text` at token boundaries, sorted, not overlapping.
 
-        Values of the data classes in `without` are not looked for. Own placeholders are not looked into, and are no
-        boundaries: what is left beside one was no token of its own when it was put in (P5). Values that overlap each other become one span, whose value is the union and whose class the
+        Values of the data classes in `without` are not looked for. Own placeholders (`own`, if they were asked for before)
+        are not looked into, and are no boundaries: what is left beside one was no token of its own when it was put in (P5). Values that overlap each other become one span, whose value is the union and whose class the
         strictest. Raises `TagCollision`.
         """
         with self._lock:
@@ -209,17 +215,17 @@ class Vault:
             stricter = dict(self._stricter) if self._stricter else self._stricter
         if not levels:
             return []
-        edges = [0, *itertools.chain.from_iterable(self.own_spans(text)), len(text)]
+        edges = [0, *itertools.chain.from_iterable(self.own_spans(text) if own is None else own), len(text)]
         hits: list[tuple[int, int, Pattern, str]] = []
+        regions = [(low, high) for low, high in _pairs(edges) if low < high]
         for level in levels:
-            for low, high in _pairs(edges):
-                if low < high:
-                    for start, end, pattern in occurrences(level, text, low, high):
-                        if pattern.embedded is not None:
-                            start, end = widened(text, start, end, pattern.embedded, low, high)
-                        data_class = stricter.get(pattern.text, pattern.data_class)
-                        if data_class not in without:
-                            hits.append((start, end, pattern, data_class))
+            for low, high in regions:
+                for start, end, pattern in occurrences(level, text, low, high):
+                    if pattern.embedded is not None:
+                        start, end = widened(text, start, end, pattern.embedded, low, high)
+                    data_class = stricter.get(pattern.text, pattern.data_class)
+                    if data_class not in without:
+                        hits.append((start, end, pattern, data_class))
         if not hits:
             return []
         hits.sort(key=lambda hit: (hit[0], -hit[1]))
@@ -233,8 +239,8 @@ class Vault:
                 plain = plain or other.embedded is None or end > other_end
                 continue
             value = text[start:end].decode("utf-8", "surrogatepass")
-            own = self.placeholder_for(value, pattern.type, data_class=data_class, distinctive=plain)
-            spans.append(Span(start, end, own, pattern.type, data_class))
+            made = self.placeholder_for(value, pattern.type, data_class=data_class, distinctive=plain)
+            spans.append(Span(start, end, made, pattern.type, data_class))
             start, end, pattern, data_class = other_start, other_end, other, other_class
             plain = pattern.embedded is None
         return spans
@@ -274,7 +280,11 @@ class Vault:
     def _forget_oldest(self) -> None:
         while len(self._entries) > 1 and (len(self._entries) > MAX_VALUES or self._bytes > MAX_BYTES):
             _, entry = self._entries.popitem(last=False)
+            del self._tags[entry.known.value]
             self._bytes -= _weight(entry.known.value)
+
+    def _tag(self, value: str) -> str:
+        return self._tags.get(value) or placeholders.value_tag(self._key, value)
 
 
 def _patterns(known: Known) -> list[Pattern]:
@@ -320,19 +330,6 @@ def shell_spellings(value: str) -> tuple[str, ...]:
         value.replace("'", "'\\''"),
     )
     return tuple(dict.fromkeys(one for one in spelled if one != value))
-
-
-def core_of(text: bytes) -> bytes:
-    r"""Return bytes that stand in every spelling of `text`; empty if there are none.
-
-    The whole of it where nothing in it is ever escaped (what writes `\u0026` or `\/` is not plain: `cores_since`), else
-    its longest run of `[A-Za-z0-9]`. What follows a backslash is left out, since an escape's letter (`\n`, `\u00e9`) is
-    not there in other spellings.
-    """
-    if _NEVER_ESCAPED.fullmatch(text):
-        return text
-    runs = _ALNUM_RUN.findall(re.sub(rb"\\u[0-9A-Fa-f]{4}|\\.", b" ", text, flags=re.DOTALL))
-    return max(runs, key=len, default=b"")
 
 
 def looks_distinctive(value: str) -> bool:

@@ -95,6 +95,8 @@ class Document:
     raw: bytes
     value: object
     leaves: list[Leaf]
+    canonical: bool = False
+    """Known to be spelled as orjson spells it: no white space, and no escape that need not be."""
 
 
 def load(raw: bytes, *, lenient: bool = False) -> object:
@@ -137,6 +139,7 @@ def parse(
     """
     value = load(raw, lenient=lenient)
     tokens = _canonical_tokens(raw, value) if len(raw) >= _LONG else None
+    canonical = tokens is not None
     if tokens is None:
         tokens = [match.span() for match in _SCALAR.finditer(raw)]
     leaves: list[Leaf] = []
@@ -151,7 +154,7 @@ def parse(
     if walker.position != len(tokens):
         # Every duplicate key drops at least one token from the value, and nothing else does.
         raise JsonInvalid("an object repeats a key; send each key once")
-    return Document(raw, value, leaves)
+    return Document(raw, value, leaves, canonical)
 
 
 def _canonical_tokens(raw: bytes, value: object) -> list[tuple[int, int]] | None:
@@ -259,13 +262,21 @@ def splice(raw: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join(parts)
 
 
-def lift(raw: bytes, start: int, edits: Sequence[Edit]) -> list[Edit]:
+def lift(raw: bytes, start: int, edits: Sequence[Edit], canonical: bytes | None = None) -> list[Edit]:
     """Edits of the decoded text of the string token at `raw[start]`, as edits of `raw`; one pass for all of them.
 
     Offsets of `edits` are bytes of the decoded text in UTF-8. An edit that begins or ends inside an escape takes
     the whole escape. New bytes are written as they are if they need no escape, else JSON-escaped.
+    `canonical` is the decoded text where the token is known to be spelled as orjson spells it.
     """
-    spans = lift_spans(raw, start, [(edit.start, edit.end) for edit in edits])
+    spans = [(edit.start, edit.end) for edit in edits]
+    offsets = None
+    if canonical is not None:
+        offsets = _offsets_in(canonical, sorted({offset for span in spans for offset in span}), orjson.dumps)
+    if offsets is not None:
+        spans = [(start + offsets[low], start + offsets[high]) for low, high in spans]
+    else:
+        spans = lift_spans(raw, start, spans)
     return [Edit(first, last, escape_text(edit.new)) for (first, last), edit in zip(spans, edits, strict=True)]
 
 
@@ -298,10 +309,13 @@ def _offsets_by_spelling(token: bytes, targets: Sequence[int]) -> dict[int, int]
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         return None
     spell = next((spell for spell in _SPELLINGS if spell(decoded) == token), None)
-    if spell is None:
-        return None
+    return _offsets_in(text, targets, spell) if spell is not None else None
+
+
+def _offsets_in(text: bytes, targets: Sequence[int], spell: Callable[[str], bytes]) -> dict[int, int] | None:
+    """Where the offsets `targets` of a text, sorted, stand in its token as `spell` spells it; None inside a character."""
     offsets: dict[int, int] = {}
-    position, reached = 0, 1  # token[reached] is text[position]
+    position, reached = 0, 1  # the token's byte `reached` is text[position]
     for target in targets:
         try:
             reached += len(spell(text[position:target].decode())) - 2
