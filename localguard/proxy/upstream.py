@@ -16,14 +16,15 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import aiohttp
 import truststore
-from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from localguard.errors import LocalguardError
+from localguard.proxy.http_client import Origin, Received, ask
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for name, connection and TLS together."""
@@ -33,8 +34,7 @@ READ_TIMEOUT = 600.0
 
 _KEEP_REMOTE = 55.0  # below the 60 s after which common load balancers close
 _KEEP_LOCAL = 4.0  # below uvicorn's 5 s; a new loopback connection costs 0.1 ms
-_SLICE = 256 * 1024
-_MAX_JUDGED = 256
+_MAX_ORIGINS = 256
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
 )
@@ -116,11 +116,11 @@ class Upstream:
         self._own_ports = frozenset(own_ports)
         self._connect_timeout = connect_timeout
         self._resolver = resolver
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._connectors: dict[bool, aiohttp.TCPConnector] = {}
         self._contexts: dict[Path | None, asyncio.Task[ssl.SSLContext]] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._judged: set[tuple[str | None, int | None, bool]] = set()
-        """Hosts as URLs spell them, with port and whether they have to be local, that are no address or a good one."""
+        self._origins: dict[tuple[str, bool, Path | None], Origin] = {}
+        """Origins as URLs spell them, with whether they have to be local: names, or addresses that were judged."""
 
     @contextlib.asynccontextmanager
     async def send(
@@ -133,40 +133,31 @@ class Upstream:
     ) -> AsyncGenerator["UpstreamReply", None]:
         """Send one request and give its reply once the head of it is here; leaving the block drops what is not read.
 
-        `url` goes out as it is spelt (`joined_url`), `headers` as given, with order, case (of repeated ones: the first's) and
-        duplicates kept; `Host` is added.
+        `url` goes out as it is spelt (`joined_url`), `headers` as given, with order, case and duplicates kept; `Host` is
+        added.
         A certificate, address or name that is not right is found before the first byte of the request is sent.
         Raises the errors above; cancelling closes the connection.
         """
-        response = await self._request(destination, method, url, headers, body)
+        received = await self._ask(destination, method, url, headers, body)
         try:
-            yield UpstreamReply(destination.name, response)
+            yield UpstreamReply(destination.name, received, bodiless=method == "HEAD")
         finally:
-            response.close()
+            received.close()
 
     async def close(self) -> None:
         """Close all connections. Replies still being read end with UpstreamBroken."""
-        for session in self._sessions.values():
-            await session.close()
-        self._sessions.clear()
+        for connector in self._connectors.values():
+            await connector.close()
+        self._connectors.clear()
 
-    async def _request(
+    async def _ask(
         self, destination: Destination, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None
-    ) -> "_Response":
+    ) -> Received:
         name = destination.name
-        target = URL(url, encoded=True)
         try:
-            self._judge_literal(target, destination.local)
-            context = await self._context(destination) if target.scheme == "https" else None
-            response = await self._session(destination.local).request(
-                method,
-                target,
-                headers=_one_spelling(headers),
-                data=None if body is None else _Body(body),
-                allow_redirects=False,
-                ssl=True if context is None else context,
-                timeout=self._timeout(destination.read_timeout),
-            )
+            origin, target = await self._origin(destination, url)
+            connector, times = self._connector(destination.local), self._timeout(destination.read_timeout)
+            received = await ask(connector, origin, times, method, target, headers, body)
         except _AddressRefused as refused:
             raise refused.kind(name, refused.reason) from None
         except (TimeoutError, aiohttp.ServerTimeoutError):
@@ -177,12 +168,25 @@ class Upstream:
             raise UpstreamUnreachable(name, "the provider's host name does not resolve") from None
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL):
             raise UpstreamUnreachable(name, "nothing accepts connections at the provider's address") from None
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, HttpProcessingError, OSError):
             raise UpstreamBroken(name, "the connection was lost before the provider answered") from None
-        if response.status < 200:
-            response.close()
+        if received.status < 200:
+            received.close()
             raise UpstreamBroken(name, "the provider switched protocols without being asked to")
-        return cast(_Response, response)
+        return received
+
+    async def _origin(self, destination: Destination, url: str) -> tuple[Origin, str]:
+        """What to connect to for `url`, and the rest of it: the target of the request as it is spelt."""
+        spelled, target = _split(url)
+        key = (spelled, destination.local, destination.ca_file)
+        origin = self._origins.get(key)
+        if origin is None:
+            tls = await self._context(destination) if spelled.startswith("https:") else None
+            origin = Origin(spelled, tls)
+            self._judge_literal(origin.url, destination.local)
+            if len(self._origins) < _MAX_ORIGINS:
+                self._origins[key] = origin
+        return origin, target
 
     def _timeout(self, read: float) -> aiohttp.ClientTimeout:
         if read not in self._timeouts:
@@ -192,15 +196,10 @@ class Upstream:
             )
         return self._timeouts[read]
 
-    def _judge_literal(self, target: URL, local: bool) -> None:
+    def _judge_literal(self, url: URL, local: bool) -> None:
         # aiohttp asks the resolver for names only
-        place = (target.raw_host, target.port, local)
-        if place in self._judged:
-            return
         with contextlib.suppress(ValueError):
-            self._judge(ipaddress.ip_address(target.raw_host or ""), target.port or 0, local)
-        if len(self._judged) < _MAX_JUDGED:
-            self._judged.add(place)
+            self._judge(ipaddress.ip_address(url.raw_host or ""), url.port or 0, local)
 
     def _judge(self, address: Address, port: int, local: bool) -> None:
         address = embedded(address)
@@ -214,28 +213,17 @@ class Upstream:
                 "its class is local, but its address is not 127.0.0.1 or ::1; check base_url and class",
             )
 
-    def _session(self, local: bool) -> aiohttp.ClientSession:
+    def _connector(self, local: bool) -> aiohttp.TCPConnector:
         # one pool for local endpoints and one for the others: a connection that was not checked for being local is never
         # handed to an endpoint that has to be
-        if local not in self._sessions:
-            connector = aiohttp.TCPConnector(
+        if local not in self._connectors:
+            self._connectors[local] = aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=_KEEP_LOCAL if local else _KEEP_REMOTE,
                 resolver=_JudgingResolver(self._resolver(), lambda address, port: self._judge(address, port, local)),
                 ttl_dns_cache=10,
             )
-            self._sessions[local] = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                response_class=_Response,
-                skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-                max_line_size=64 * 1024,
-                max_field_size=64 * 1024,
-                max_headers=512,
-            )
-        return self._sessions[local]
+        return self._connectors[local]
 
     async def _context(self, destination: Destination) -> ssl.SSLContext:
         ca_file = destination.ca_file
@@ -251,18 +239,19 @@ class Upstream:
 class UpstreamReply:
     """A provider's reply: the head is here, the body is read by `chunks`."""
 
-    def __init__(self, endpoint: str, response: "_Response") -> None:
+    def __init__(self, endpoint: str, received: Received, *, bodiless: bool) -> None:
         self._endpoint = endpoint
-        self._response = response
-        self.status: int = response.status
-        self.reason: str | None = response.reason
-        self.raw_headers: tuple[tuple[bytes, bytes], ...] = response.raw_headers
+        self._received = received
+        self._bodiless = bodiless
+        self.status: int = received.status
+        self.reason: str | None = received.reason
+        self.raw_headers: tuple[tuple[bytes, bytes], ...] = received.raw_headers
 
     @property
     def close_delimited(self) -> bool:
         """Whether only the end of the connection ends the body, so that a cut body looks like a whole one."""
-        headers = self._response.headers
-        bodiless = self._response.method == "HEAD" or self.status in (204, 304)
+        headers = self._received.headers
+        bodiless = self._bodiless or self.status in (204, 304)
         chunked = headers.get("Transfer-Encoding", "").lower().endswith("chunked")
         return not bodiless and not chunked and "Content-Length" not in headers
 
@@ -271,22 +260,25 @@ class UpstreamReply:
 
         Raises UpstreamBroken where the body ends before its framing says, or UpstreamTimeout.
         """
+        content = self._received.content
         try:
-            while chunk := await self._response.content.readany():
+            while chunk := await content.readany():
                 yield chunk
         except (TimeoutError, aiohttp.ServerTimeoutError):
             raise UpstreamTimeout(self._endpoint, "the provider stopped in the middle of its reply") from None
-        except (aiohttp.ClientError, OSError, RuntimeError):
+        except (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError):
             raise UpstreamBroken(self._endpoint, "the provider's reply is cut off") from None
-        if self.close_delimited and self._response.lost:
+        if self.close_delimited and self._received.lost:
             # aiohttp reads a connection that was reset as the end of such a body
             raise UpstreamBroken(self._endpoint, "the provider's reply is cut off")
 
 
-def _one_spelling(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    # aiohttp (3.14.5) drops earlier values of a header that is repeated in another case
-    spelling: dict[str, str] = {}
-    return [(spelling.setdefault(name.lower(), name), value) for name, value in headers]
+def _split(url: str) -> tuple[str, str]:
+    """The origin of a URL and what is behind it, byte for byte; a path that is not there is `/`."""
+    begin = url.find("://") + 3
+    end = next((at for at in range(begin, len(url)) if url[at] in "/?#"), len(url))
+    rest = url[end:]
+    return url[:end], rest if rest.startswith("/") else "/" + rest
 
 
 def joined_url(base_url: str, target: str) -> str:
@@ -371,38 +363,3 @@ class _JudgingResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-class _Response(aiohttp.ClientResponse):
-    """Remembers its connection, to tell a reset from an orderly close after aiohttp has let go of it."""
-
-    _seen: Any = None
-
-    async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        self._seen = connection.protocol
-        return await super().start(connection)
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection ended by an error."""
-        return isinstance(self._seen.exception(), OSError) and not isinstance(
-            self._seen.exception(), aiohttp.ServerDisconnectedError
-        )
-
-
-class _Body(aiohttp.payload.Payload):
-    """Bytes written in slices, so that a large body neither holds the event loop up nor is copied."""
-
-    _autoclose = True
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__(body)
-        self._size = len(body)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return bytes(self._value).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        view = memoryview(self._value)
-        for start in range(0, len(view), _SLICE):
-            await writer.write(view[start : start + _SLICE])

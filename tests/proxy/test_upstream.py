@@ -166,7 +166,7 @@ async def test_path_query_headers_and_body_go_out_byte_for_byte(upstream: Upstre
         f"Host: 127.0.0.1:{echo.port}".encode(),
         b"x-B: 2",
         b"X-a: 1",
-        b"x-B: 3",
+        b"x-b: 3",
         b"anthropic-beta: a,b",
         b"Content-Length: 3",
     ]
@@ -186,6 +186,39 @@ async def test_a_body_of_16_mb_arrives_whole_and_without_warning(upstream: Upstr
         warnings.simplefilter("error")
         await fetch(upstream, echo.url + "/", headers=(("Content-Length", str(len(body))),), body=body)
     assert echo.received[0].endswith(body)
+
+
+async def test_a_provider_that_answers_before_a_long_body_is_there_is_heard_and_its_connection_dropped(
+    upstream: Upstream,
+) -> None:
+    ended: list[asyncio.Task[None]] = []
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(asyncio.current_task())  # type: ignore[arg-type]
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"Content-Length: 2\r\n\r\nno")
+        await asyncio.sleep(0.2)  # reads no further
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 20):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    for _ in range(2):
+        length = (("Content-Length", str(32 << 20)),)
+        assert await fetch(upstream, url, body=bytes(32 << 20), headers=length) == (200, b"no")
+    assert len(ended) == 2  # no second request was sent behind half of the first
+    await asyncio.wait(ended, timeout=5)
+    server.close()
+
+
+async def test_a_control_character_in_a_header_is_not_sent(upstream: Upstream, provider: StartProvider) -> None:
+    echo = await provider(says(HEAD + b"Content-Length: 0\r\n\r\n"))
+    for value in ("a\r\nx-evil: 1", "a\nb", "a\0b"):
+        with pytest.raises(ValueError):
+            await fetch(upstream, echo.url, headers=(("x-a", value),))
+    assert not echo.received
 
 
 async def test_connections_are_kept_alive(upstream: Upstream, provider: StartProvider) -> None:
@@ -449,8 +482,8 @@ async def test_a_local_name_that_moves_away_from_loopback_and_back_is_refused_wh
     url = f"http://box.example:{echo.port}/api/chat"
 
     async def forget() -> None:
-        for session in upstream._sessions.values():
-            session.connector.clear_dns_cache()  # type: ignore[union-attr]  # time passing
+        for connector in upstream._connectors.values():
+            connector.clear_dns_cache()  # time passing
 
     assert await fetch(upstream, url, local) == (200, b"ok")
     for _ in range(2):
