@@ -196,6 +196,8 @@ class Store:
     ) -> None:
         """`append` for who does not wait: `failure` says whether the last commit succeeded."""
         self._queue_up(self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub))
+        if kind != "outcome":
+            self._wake_writer()
 
     def count_metadata_call(
         self, endpoint: str, method: str, path_template: str, status: int, workspace: str | None

@@ -219,6 +219,23 @@ def test_a_note_is_written_though_nobody_waits(path: Path) -> None:
             assert [record.kind for record in log.show("x1")] == ["intent", "outcome"]
 
 
+def test_a_note_that_is_no_outcome_is_written_at_once(path: Path) -> None:
+    with Store.open(path, clock=SetClock(), limits=Limits(outcome_delay=60)) as store, Log(path) as log:
+        for number in range(1, 4):
+            store.note("control", metadata={"event": "start"})
+            assert eventually(lambda: log.count_by_kind() == {"control": number})  # noqa: B023
+
+
+def test_outcomes_are_written_within_their_delay_however_busy_or_idle_the_log_was(path: Path) -> None:
+    with Store.open(path, clock=SetClock(), limits=Limits(outcome_delay=0.05)) as store, Log(path) as log:
+        for number, pause in enumerate((0.0, 0.01, 0.04, 0.06, 0.2, 0.0), start=1):
+            time.sleep(pause)
+            intent(store, f"x{number}")
+            time.sleep(pause)
+            store.note("outcome", exchange=f"x{number}", metadata=OUTCOME)
+            assert eventually(lambda: log.count_by_kind().get("outcome") == number)  # noqa: B023
+
+
 # -- what is open when the guard stops -----------------------------------------------------------------------------------
 
 
