@@ -173,6 +173,8 @@ class IntentMetadata(ExchangeContext, total=False):
     """The most that this exchange is expected to cost, counted against budgets until it has ended."""
     price_source: str
     """By which price that is; see `OutcomeMetadata`."""
+    billed_at: str
+    """The time by which budgets go, where the machine's clock is not believed."""
 
 
 class InstructionFile(TypedDict, total=False):

@@ -2,8 +2,9 @@
 
     records         one row a record; a section is its canonical JSON, salt and hash; a pruned section keeps only its hash
     open_exchanges  those that have an intent and neither outcome nor refusal yet, so that recovery need not search
+    charges         what each exchange reserved and cost, and whose it was: what budgets count
 
-`open_exchanges` is derived from `records` and kept in the same transactions; verification does not rely on it.
+`open_exchanges` and `charges` are derived from `records` and kept in the same transactions; verification does not rely on them.
 
 No code of the guard's process may open the database file by itself (to copy it, say): closing such a descriptor drops the
 POSIX locks that SQLite holds on it. Read through `connect_reader`.
@@ -87,8 +88,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def keep_open_exchanges(connection: sqlite3.Connection) -> None:
-    """Have this connection keep `open_exchanges` with every record that it writes, as part of the same statement.
+def keep_derived(connection: sqlite3.Connection) -> None:
+    """Have this connection keep `open_exchanges` and `charges` with every record that it writes, as part of the same statement.
 
     By triggers of its own, which are no part of the database. To be called once `migrate` is through.
     """
@@ -197,7 +198,15 @@ def _first_schema(database: "sqlite_utils.Database") -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_schema,)
+def _charges(database: "sqlite_utils.Database") -> None:
+    columns = dict.fromkeys(
+        ("exchange", "time", "bucket", "workspace", "identity", "model", "endpoint", "reserved", "cost"), str
+    )
+    charges = database.table("charges").create(columns, pk="exchange", not_null={"exchange", "time"}, strict=True)
+    charges.create_index(["time"], index_name="charges_time")
+
+
+MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_schema, _charges)
 """Append only: a log of any age is brought up step by step. `PRAGMA user_version` counts the steps done."""
 
 _READER_BUSY_SECONDS = 5.0
@@ -212,6 +221,19 @@ _TRIGGERS = (
     """
     CREATE TEMP TRIGGER closes AFTER INSERT ON main.records WHEN new.kind IN ('outcome', 'refusal')
     BEGIN DELETE FROM open_exchanges WHERE exchange = new.exchange; END
+    """,
+    """
+    CREATE TEMP TRIGGER reserves AFTER INSERT ON main.records
+    WHEN new.kind = 'intent' AND json_extract(new.metadata, '$.reserved_usd') <> '0'
+    BEGIN INSERT OR REPLACE INTO charges SELECT new.exchange, coalesce(json_extract(new.metadata, '$.billed_at'), new.time),
+        json_extract(new.metadata, '$.cost_bucket'), json_extract(new.metadata, '$.workspace'),
+        json_extract(new.metadata, '$.identity'), json_extract(new.metadata, '$.model'),
+        json_extract(new.metadata, '$.endpoint'), json_extract(new.metadata, '$.reserved_usd'), NULL; END
+    """,
+    """
+    CREATE TEMP TRIGGER charges AFTER INSERT ON main.records
+    WHEN new.kind = 'outcome' AND json_extract(new.metadata, '$.cost_usd') IS NOT NULL
+    BEGIN UPDATE charges SET cost = json_extract(new.metadata, '$.cost_usd') WHERE exchange = new.exchange; END
     """,
 )
 _WRITER_PRAGMAS = (

@@ -32,7 +32,7 @@ from localguard.audit.record import KINDS, RecordInvalid, Scrub
 from localguard.audit.schema import (
     LogUnavailable,
     connect_writer,
-    keep_open_exchanges,
+    keep_derived,
     migrate,
     unavailable,
     write_batch,
@@ -363,7 +363,7 @@ class Store:
     def _connect(self, *, create: bool) -> None:
         self._connection = connect_writer(self._path, create=create, busy_seconds=self._limits.busy)
         migrate(self._connection)
-        keep_open_exchanges(self._connection)
+        keep_derived(self._connection)
         (self._last_seq,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()
         self._files = self._identity()
 
@@ -381,11 +381,16 @@ class Store:
         return database.st_dev, database.st_ino, wal.st_dev, wal.st_ino
 
     def _close_open_exchanges(self) -> None:
-        """Every intent that the last run left open gets an outcome ``unknown``, all in one transaction."""
+        """Every intent that the last run left open gets an outcome ``unknown``, billed as it was reserved, in one transaction."""
         connection = self._connection
-        rows = connection.execute("SELECT exchange, session FROM open_exchanges").fetchall() if connection else []
+        rows = connection.execute(_OPEN).fetchall() if connection else []
         unknown: OutcomeMetadata = {"state": "unknown", "status": None, "origin": "guard"}
-        batch = [self._seal("outcome", exchange, session, unknown, (), {}, None) for exchange, session in rows]
+        batch = []
+        for exchange, session, reserved in rows:
+            billed: OutcomeMetadata = {**unknown, "cost_usd": reserved, "cost_basis": "reservation"}
+            batch.append(
+                self._seal("outcome", exchange, session, unknown if reserved is None else billed, (), {}, None)
+            )
         if batch:
             self._write(batch)
         self.recovered = len(batch)
@@ -428,4 +433,8 @@ def _patience(seconds: float) -> float | None:
     return None if seconds == float("inf") else seconds
 
 
+_OPEN = """
+    SELECT open.exchange, open.session, charges.reserved
+    FROM open_exchanges AS open LEFT JOIN charges ON charges.exchange = open.exchange
+"""
 _MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."

@@ -163,12 +163,12 @@ def cost(price: Price, tokens: Tokens, seconds: float = 0.0) -> Decimal:
 
 
 def ceiling(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """The most that a request of this size can cost: all of its input at the dearest rate of input, all output that it allows."""
+    """The most that a request of this size can cost: input at its dearest rate, all output that it allows, a minute of time."""
     dearest = max(
         price.input.at(input_tokens), price.cache_write.at(input_tokens), price.cache_write_1h.at(input_tokens)
     )
     total = (dearest * input_tokens + price.output.at(input_tokens) * output_tokens).scaleb(-_MILLION_DIGITS)
-    return total + price.per_request
+    return total + price.per_request + price.per_hour / 60
 
 
 def tokens_of(size: int) -> int:

@@ -15,10 +15,20 @@ class PriceTables:
             (layer for layer in layers if layer.name is not LayerName.REPOSITORY), key=lambda layer: layer.name.rank
         )
         self._rules = tuple(rule for layer in given for rule in layer.prices)
+        self._models = tuple(known for layer in given for known in layer.models)
         self.pricing = next((layer.pricing for layer in given if layer.pricing != Pricing()), Pricing())
 
+    def canonical(self, model: str) -> str:
+        """What policy calls a model that an endpoint calls otherwise: a deployment, a dated version."""
+        return next((known.name for known in self._models if glob_matches(known.aliases, model)), model)
+
     def find(self, endpoint: Endpoint, model: str) -> PriceRule | None:
-        """The table about this model at this endpoint, or None."""
+        """The table about this model at this endpoint, or None. `model` may be any of its names."""
+        if (known := self._find(endpoint, model)) is not None:
+            return known
+        return self._find(endpoint, self.canonical(model))
+
+    def _find(self, endpoint: Endpoint, model: str) -> PriceRule | None:
         return next((rule for rule in self._rules if _matches(rule, endpoint, model)), None)
 
 

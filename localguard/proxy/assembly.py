@@ -3,6 +3,7 @@
 Importing this takes half a second of a core, which is why the daemon does it while it serves.
 """
 
+import asyncio
 import logging
 import os
 import time
@@ -25,6 +26,7 @@ from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
 from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
+from localguard.proxy.budgets import Budgets, as_json
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Control
 from localguard.proxy.executing import Executing
@@ -49,6 +51,7 @@ class Assembly:
     guard: Guard
     recorder: Recorder
     store: Store
+    budgets: Budgets
 
     @classmethod
     async def of(
@@ -88,6 +91,16 @@ class Assembly:
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
         asking = Asking(store, control, callers, wait=ask_seconds)
+        guard: Guard
+        budgets = await asyncio.to_thread(
+            Budgets.open,
+            home.audit_db,
+            store=store,
+            control=control,
+            asking=asking,
+            wall=lambda: datetime.now(UTC),
+            layers=lambda: guard.policy.layers,
+        )
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
@@ -102,15 +115,17 @@ class Assembly:
             control=control,
             limits=server.limits,
             billing=billing,
+            budgets=budgets,
             clock=lambda: datetime.now(UTC),
             policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
         Executing(asking, control, callers, memories, lambda: guard.policy)
-        return cls(guard, recorder, store)
+        return cls(guard, recorder, store, budgets)
 
     def change_policy(self, layers: tuple[Layer, ...]) -> None:
         """A new policy is in force; requests under way keep the one they began with."""
         self.guard.policy = policy = PolicyState.of(*layers)
+        self.budgets.policy_changed()
         detail: dict[str, str | int | bool | None] = {"policy": policy.digest}
         for layer in layers:
             if layer.organisation is not None:
@@ -134,6 +149,7 @@ class Assembly:
             "running": server.running,
             "policy": {"digest": policy.digest, "error": policy.error},
             "log": {"writable": self.recorder.log_writable},
+            "budgets": [as_json(standing) for standing in self.budgets.standings()],
             "endpoints": [
                 {
                     "name": endpoint.name,

@@ -1,6 +1,7 @@
 """What an exchange may cost and what it cost: by which price, counted by whom."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from localguard.config.price_list import PriceList
 from localguard.policy.model import Endpoint, EndpointClass, Layer
 from localguard.policy.price import NOTHING, Price, Tokens, ceiling, cost, tokens_of
 from localguard.policy.price_rules import PriceTables
+from localguard.proxy.connection import places
 from localguard.proxy.live import Exchange
 from localguard.wire.providers import generates
+
+log = logging.getLogger(__name__)
 
 DEFAULT_OUTPUT_TOKENS = 8192
 """Reserved where a request does not say how long the reply may be."""
@@ -62,6 +66,7 @@ class Billing:
     def price(self, layers: tuple[Layer, ...], endpoint: Endpoint, model: str) -> Price:
         """The price of a model at an endpoint: the policy's, else that of local models, else the list's, else a high one."""
         tables = _tables(layers)
+        model = tables.canonical(model)
         rule = tables.find(endpoint, model)
         if rule is not None and rule.like is None:
             return rule.price()
@@ -76,10 +81,17 @@ class Billing:
         return tables.pricing.unknown()
 
     def bill(self, exchange: Exchange) -> Bill | None:
-        """What an exchange that has ended costs; None where nothing is billed."""
+        """What an exchange that has ended costs; None where nothing is billed. Never raises: in doubt what was reserved."""
         price = exchange.price
         if price is None:
             return None
+        try:
+            return self._counted(exchange, price)
+        except Exception as error:
+            log.error("an exchange could not be billed: %s", places(error))
+            return Bill(exchange.reserved, price, "reservation")
+
+    def _counted(self, exchange: Exchange, price: Price) -> Bill:
         status, reply, redacted = exchange.status, exchange.reply, exchange.redacted
         if (status is None and not exchange.sent) or (status is not None and status >= 400):
             return Bill(NOTHING, price, "nothing")

@@ -32,6 +32,7 @@ from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
+from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
 from localguard.proxy.control import Control
@@ -96,6 +97,7 @@ class Guard:
         control: Control,
         limits: Limits,
         billing: Billing,
+        budgets: Budgets,
         policy: PolicyState,
         asking: Asking,
         pause: Pause,
@@ -107,6 +109,7 @@ class Guard:
         self._pause = pause
         self._switches = switches
         self._billing = billing
+        self._budgets = budgets
         self._recorder = recorder
         self._scan_pool = scan_pool
         self._upstream = upstream
@@ -144,6 +147,7 @@ class Guard:
             log.error("a request could not be located: %s", places(error))
             return _unlocated(request, admitted, policy, refusals.INTERNAL, exchange_id)
         self._billing.prepare(exchange.caller.endpoint)
+        passed = False
         try:
             body = await self._body(request, exchange)
             reading = await self._read(exchange, body)
@@ -151,7 +155,9 @@ class Guard:
             redacted = await self._redact(exchange, reading, body)
             headers = await self._upstream_headers(exchange, redacted)
             await self._billing.estimate(exchange)
+            await self._budgets.reserve(exchange, body)
             await self._recorder.intent(exchange)
+            passed = True
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
         except ConnectionError:
@@ -159,6 +165,9 @@ class Guard:
         except Exception as error:
             log.error("a request failed: %s", places(error))
             return await self._refuse(exchange, refusals.INTERNAL)
+        finally:
+            if not passed:
+                self._budgets.release(exchange)
         return await self._exchange_with_upstream(request, exchange, redacted, headers)
 
     # locate
@@ -385,7 +394,9 @@ class Guard:
                 raise ConnectionError("the reply could not be finished") from None
             return self._failed(exchange, refusals.INTERNAL)
         finally:
-            self._recorder.outcome(exchange, state, origin, error, self._billing.bill(exchange))
+            bill = self._billing.bill(exchange)
+            self._budgets.settle(exchange, bill)
+            self._recorder.outcome(exchange, state, origin, error, bill)
 
     async def _upstream_headers(self, exchange: Exchange, redacted: Redacted) -> Sequence[tuple[str, str]]:
         """The agent's headers, scanned ones redacted, credentials verbatim or the guard's own in their place."""

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from localguard.audit.entropy import RandomBytes
@@ -67,6 +68,10 @@ class Exchange:
     """Of the model that was asked for; None where nothing is billed."""
     reserved: Decimal = NOTHING
     """USD."""
+    billed_at: datetime | None = None
+    """By the ledger's clock, where it does not believe the machine's."""
+    notices: tuple[tuple[str, str], ...] = ()
+    """Headers of the guard's own for the reply."""
     sent: bool = True
     """False where it is certain that nothing reached the provider."""
 

@@ -1,5 +1,6 @@
 """Writes down what happens to an exchange: the log for later, the counters and the live feed for now."""
 
+import asyncio
 import time
 from collections import deque
 from contextlib import suppress
@@ -7,7 +8,7 @@ from contextlib import suppress
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
-from localguard.policy.price import spelled
+from localguard.policy.price import NOTHING, spelled
 from localguard.proxy import records, refusals
 from localguard.proxy.billing import Bill
 from localguard.proxy.control import Control
@@ -53,7 +54,18 @@ class Recorder:
             )
         except (LogUnavailable, RecordInvalid) as error:
             raise Refused(refusals.of_log(error)) from None
+        except asyncio.CancelledError:  # it is written all the same, and nothing is sent
+            self._abandoned(exchange)
+            raise
         exchange.recorded = True
+
+    def _abandoned(self, exchange: Exchange) -> None:
+        """The agent hung up while its intent was on the way to the disk."""
+        metadata = records.outcome(None, state="cancelled", status=None, origin="agent", error=None)
+        if exchange.price is not None:
+            metadata.update(records.cost(Bill(NOTHING, exchange.price, "nothing")))
+        with suppress(LogUnavailable, RecordInvalid):
+            self._store.note("outcome", exchange=exchange.id, session=exchange.session, metadata={**metadata})
 
     async def model_check(self, endpoint: str) -> None:
         """P1: return once it is durable that Ollama is about to be asked where a model runs. Raises Refused."""

@@ -16,6 +16,7 @@ from localguard.audit.fields import (
     RuleSource,
     WithheldEntry,
 )
+from localguard.audit.record import timestamp
 from localguard.exchange.items import Replaced
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer, ToolCall
@@ -42,7 +43,7 @@ def context(exchange: Exchange) -> ExchangeContext:
     made = ExchangeContext(
         agent=caller.agent,
         agent_version=caller.agent_version,
-        workspace=_workspace_name(caller, exchange.memory),
+        workspace=workspace_name(caller, exchange.memory),
         attribution=caller.attribution,  # type: ignore[typeddict-item]
         sensitivity=str(workspace.sensitivity),
         task=caller.task,
@@ -188,7 +189,10 @@ def reservation(exchange: Exchange) -> IntentMetadata:
     """What an exchange is expected to cost at most, and by which price; nothing where nothing is billed."""
     if exchange.price is None:
         return IntentMetadata()
-    return IntentMetadata(reserved_usd=spelled(exchange.reserved), price_source=exchange.price.source)
+    made = IntentMetadata(reserved_usd=spelled(exchange.reserved), price_source=exchange.price.source)
+    if exchange.billed_at is not None:
+        made["billed_at"] = timestamp(exchange.billed_at)
+    return made
 
 
 def cost(bill: Bill | None) -> OutcomeMetadata:
@@ -242,7 +246,7 @@ def command_texts(call: ToolCall) -> list[str]:
     return texts
 
 
-def _workspace_name(caller: Caller, memory: WorkspaceMemory) -> str | None:
+def workspace_name(caller: Caller, memory: WorkspaceMemory) -> str | None:
     """The name that policy gave the workspace; a keyed digest where it says something local (a repository)."""
     workspace = caller.workspace
     if not workspace.attributed:

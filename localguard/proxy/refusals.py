@@ -11,7 +11,9 @@ from localguard.audit.schema import LogUnavailable
 from localguard.errors import LocalguardError
 from localguard.exchange.request import Facts, RequestRefused
 from localguard.policy.approvals import Answer
+from localguard.policy.budget_words import advice, described
 from localguard.policy.decide import Decision
+from localguard.policy.ledger import Standing, title
 from localguard.policy.model import Effect, Endpoint, Obligation
 from localguard.proxy.admission import AdmissionRefused
 from localguard.proxy.connection import BodyError, BodyTooLarge
@@ -237,6 +239,13 @@ def of_asking(decision: Decision, exchange: str, answer: Answer | None) -> Refus
         f"{decision.reason} Policy wants a person to be asked, and nobody answered in time.",
         f"Run `localguard approve {exchange}` in a terminal, then send the same request again within ten minutes.",
         "policy",
+    )
+
+
+def of_budget(standing: Standing) -> Refusal:
+    """The money for this work is spent."""
+    return Refusal(
+        402, "budget_exceeded", f"budget {title(standing.budget)}", described(standing), advice(standing), "budget"
     )
 
 

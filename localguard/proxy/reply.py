@@ -43,11 +43,14 @@ async def give_reply(
     response = Reply(
         upstream_reply.status,
         upstream_reply.reason,
-        reply_headers(
-            upstream_reply.raw_headers,
-            exchange=exchange.id,
-            rewritten=rewritten,
-            elsewhere=exchange.has_body and upstream_reply.status in _REDIRECTS,
+        (
+            *reply_headers(
+                upstream_reply.raw_headers,
+                exchange=exchange.id,
+                rewritten=rewritten,
+                elsewhere=exchange.has_body and upstream_reply.status in _REDIRECTS,
+            ),
+            *exchange.notices,
         ),
     )
     decoder = StreamDecoder(coding_of(joined(given, "content-encoding")), _MAX_REPLY) if rewritten else None

@@ -48,6 +48,7 @@ INTENT: IntentMetadata = {
     "exposed": 1,
     "reserved_usd": "0.25",
     "price_source": "genai-prices 0.2.3: openai/gpt-5",
+    "billed_at": "2026-11-28T08:15:00.000000Z",
 }
 FINDINGS: list[FindingEntry] = [
     {
