@@ -38,14 +38,13 @@ from localguard.exchange.refused import RequestRefused
 from localguard.exchange.rewriting import beside, restored_in, rewrite
 from localguard.exchange.scanning import Scanning
 from localguard.exchange.split import Piece, Split, split
-from localguard.exchange.texts import Opaque, Texts, read_texts, widened
+from localguard.exchange.texts import Opaque, Texts, is_plain, read_texts, widened
 from localguard.redact.redactor import Actions, learn, replacements
 from localguard.wire.format import WireFormat
 from localguard.wire.json_edit import JsonInvalid
 
 __all__ = ["Facts", "Head", "Redacted", "RequestReading", "RequestRefused"]
 
-_SPELLED_OTHERWISE = re.compile(rb"(?<!\\)(?:\\\\)*+\\(?:/|u00[2-7])")
 _INDEX = re.compile(r"\[\d+\]")
 _ROUNDS = 12
 """Passes over the whole body until no new value turns up; values that overlap each other make new ones, few times."""
@@ -127,7 +126,7 @@ class RequestReading:
                 400,
                 "body_invalid",
                 "json-strict",
-                f"The request body is {error}." if not work.piece.where else f"At {work.piece.member}: {error}.",
+                f"In the request body: {error}." if not work.piece.where else f"At {work.piece.member}: {error}.",
                 "Send one valid JSON document.",
             ) from None
 
@@ -176,9 +175,7 @@ class RequestReading:
         work.item = Item(
             findings=tuple(found),
             types=frozenset(types),
-            plain=not any(
-                one.encoded or (not one.canonical and _is_spelled_otherwise(one.raw)) for one in work.texts.containers
-            ),
+            plain=is_plain(work.texts),
             leaves=len(work.texts.texts),
             opaque=len(work.texts.opaque),
             attached_bytes=sum(len(one.leaf.text) for one in work.texts.opaque if one.attachment),
@@ -408,8 +405,3 @@ class RequestReading:
 def _anywhere(one: Replaced) -> Replaced:
     """The same in whichever item of a history: equal items are remembered once."""
     return one._replace(location=_INDEX.sub("[]", one.location, count=1))
-
-
-def _is_spelled_otherwise(raw: bytes) -> bool:
-    r"""Whether a JSON text writes something as an escape that needs none: `\/`, or `\u0041` for a letter."""
-    return (b"\\/" in raw or b"\\u00" in raw) and _SPELLED_OTHERWISE.search(raw) is not None

@@ -9,10 +9,12 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from localguard.detect.documents import OFFICE, PDF, document_kind
 from localguard.detect.finding import Finding
 from localguard.exchange.member_names import with_context
+from localguard.redact.views import hides
 from localguard.wire.json_edit import Document, JsonInvalid, Leaf, LeafKind, PathLink, parse, path_text
 from localguard.wire.table import BASE64, DATA_URL, IDENTIFIER, INSIDE, SEALED, Kind, Node
 
@@ -21,7 +23,13 @@ MAX_NESTING = 6
 """JSON texts inside JSON texts that are looked into; deeper ones are scanned as plain text."""
 NUMBER_DIGITS = 9
 """Digits that a number needs to be a phone or card number."""
+_MOST_DIGITS = 40
+"""Of a whole number that is written out; longer ones are no number that anybody has."""
 _LEAST_BASE64 = 8
+_LEAST_EIGHT_BIT = 24
+_ASCII = bytes(range(128))
+_WITHOUT_HIGH = _ASCII + b"?" * 128
+"""Text in a character set that is not named, byte for byte: what its letters beyond ASCII are cannot be told."""
 _HEAD_BASE64 = 1024
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MEDIA_MEMBERS = ("data", "images", "file_data")
@@ -29,6 +37,9 @@ _SNIFFED = 1400
 _TO_STANDARD = str.maketrans("-_", "+/")
 _MAX_TOKEN = 400
 """Characters. No issuer's token is longer, and most signatures and media are."""
+
+
+_SPELLED_OTHERWISE = re.compile(rb"(?<!\\)(?:\\\\)*+\\(?:/|u00[2-7])")
 
 
 def location_of(path: PathLink | None) -> str:
@@ -143,6 +154,19 @@ def read_texts(raw: bytes, node: Node | None = None, member: str | None = None) 
     return found
 
 
+def is_plain(texts: Texts) -> bool:
+    """Whether every value in the texts stands with the same letters and digits in their bytes."""
+    return not any(
+        one.encoded or (not one.canonical and _is_spelled_otherwise(one.raw)) or hides(one.raw)
+        for one in texts.containers
+    )
+
+
+def _is_spelled_otherwise(raw: bytes) -> bool:
+    r"""Whether a JSON text writes something as an escape that needs none: `\/`, or `\u0041` for a letter."""
+    return (b"\\/" in raw or b"\\u00" in raw) and _SPELLED_OTHERWISE.search(raw) is not None
+
+
 def _collect(found: Texts, document: Document, container: Container, free: bool, depth: int) -> None:
     found.containers.append(container)
     for leaf, context in with_context(document):
@@ -151,8 +175,9 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
             if len(leaf.text) > 3:
                 found.texts.append(Text(container, leaf, leaf.text.encode(), b"", free))
         elif leaf.kind is LeafKind.NUMBER:
-            if sum(character.isdigit() for character in leaf.text) >= NUMBER_DIGITS:
-                found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
+            digits = _plain_number(leaf.text)
+            if sum(character.isdigit() for character in digits) >= NUMBER_DIGITS:
+                found.texts.append(Text(container, leaf, digits.encode(), context, free or kind is Kind.INPUT))
         elif kind is Kind.SIGNED:
             found.opaque.append(Opaque(leaf, signed=True, signature=_signature(document.value, leaf)))
         elif kind is Kind.OPAQUE and leaf.place.grammar is not None and leaf.place.grammar.fullmatch(leaf.text):
@@ -163,15 +188,17 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
                 PDF,
                 OFFICE,
             )  # a document is not rewritten as text
-            readable = None if blind else _text_in_base64(leaf.text)
-            if readable is None or leaf.place.grammar is SEALED:
+            sealed = leaf.place.grammar is SEALED
+            readable = None if blind else _text_in_base64(leaf.text, eight_bit=not sealed)
+            if readable is None or sealed:
                 spelled = readable[0].decode() if readable else ""
                 found.opaque.append(Opaque(leaf, signed=False, readable=spelled, attachment=attachment))
             else:
                 text, encoded = readable
                 inner_container = Container(text, container, leaf.start, encoded)
                 found.containers.append(inner_container)
-                found.texts.append(Text(inner_container, leaf, text, b"", free))
+                shown = text if _is_utf8(text) else text.translate(_WITHOUT_HIGH)
+                found.texts.append(Text(inner_container, leaf, shown, b"", free))
         elif kind is Kind.ARGUMENTS and depth < MAX_NESTING and leaf.text.lstrip()[:1] in ("{", "["):
             text = leaf.text.encode()
             try:
@@ -185,8 +212,32 @@ def _collect(found: Texts, document: Document, container: Container, free: bool,
             found.texts.append(Text(container, leaf, leaf.text.encode(), context, free or kind is Kind.INPUT))
 
 
-def _text_in_base64(leaf: str) -> tuple[bytes, Encoded] | None:
-    """The text that base64, bare or in a data URL, spells, or None where it spells no text (media, signatures)."""
+def _plain_number(text: str) -> str:
+    """A number's digits without point and exponent where it is a whole one: `4.1e3` as `4100`; else its own spelling."""
+    if text.isdigit() or not any(mark in text for mark in ".eE"):
+        return text
+    number = Decimal(text)
+    return str(int(number)) if number.adjusted() < _MOST_DIGITS and number == int(number) else text
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_eight_bit(raw: bytes) -> bool:
+    """Whether bytes that are no UTF-8 are text in an older character set: mostly ASCII, and not short."""
+    return len(raw) >= _LEAST_EIGHT_BIT and 4 * len(raw.translate(None, _ASCII)) < len(raw)
+
+
+def _text_in_base64(leaf: str, *, eight_bit: bool) -> tuple[bytes, Encoded] | None:
+    """The text that base64, bare or in a data URL, spells, or None where it spells no text (media, signatures).
+
+    With `eight_bit` text in a character set of one byte a letter counts, else only UTF-8.
+    """
     start = leaf.find(",") + 1 if leaf.startswith("data:") else 0
     body = leaf[start:].rstrip("=")
     url_safe = "-" in body or "_" in body
@@ -198,10 +249,9 @@ def _text_in_base64(leaf: str) -> tuple[bytes, Encoded] | None:
         if _BINARY.search(base64.b64decode(body[: _HEAD_BASE64 - _HEAD_BASE64 % 4][: len(body) // 4 * 4], alphabet)):
             return None
         text = base64.b64decode(body + "=" * (-len(body) % 4), alphabet, validate=True)
-        text.decode("utf-8")
     except ValueError:
         return None
-    if _BINARY.search(text):
+    if _BINARY.search(text) or not (_is_utf8(text) or (eight_bit and _is_eight_bit(text))):
         return None
     return text, Encoded(start, len(leaf), url_safe, leaf.endswith("=") or len(body) % 4 == 0)
 

@@ -5,13 +5,14 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from localguard.errors import LocalguardError
 from localguard.redact import placeholder as placeholders
-from localguard.redact.encodings import embedded_spellings, token_spellings, widened
-from localguard.redact.sweep import Pattern, Sweep, core_of, occurrences
+from localguard.redact.encodings import Embedded, embedded_spellings, token_spellings, widened
+from localguard.redact.sweep import Level, Pattern, Sweep, core_of, occurrences
+from localguard.redact.views import views
 
 MAX_VALUES = 200_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -217,15 +218,16 @@ class Vault:
             return []
         edges = [0, *itertools.chain.from_iterable(self.own_spans(text) if own is None else own), len(text)]
         hits: list[tuple[int, int, Pattern, str]] = []
-        regions = [(low, high) for low, high in _pairs(edges) if low < high]
-        for level in levels:
-            for low, high in regions:
-                for start, end, pattern in occurrences(level, text, low, high):
-                    if pattern.embedded is not None:
-                        start, end = widened(text, start, end, pattern.embedded, low, high)
-                    data_class = stricter.get(pattern.text, pattern.data_class)
-                    if data_class not in without:
-                        hits.append((start, end, pattern, data_class))
+        for start, end, pattern in _found(levels, text, edges):
+            data_class = stricter.get(pattern.text, pattern.data_class)
+            if data_class not in without:
+                hits.append((start, end, pattern, data_class))
+        for view in views(text):
+            for start, end, pattern in _found(levels, view.text, [0, len(view.text)]):
+                stands = view.back(start, end) if pattern.embedded is not None or not view.joined else None
+                data_class = stricter.get(pattern.text, pattern.data_class)
+                if stands is not None and data_class not in without and not _touches(edges, *stands):
+                    hits.append((*stands, replace(pattern, embedded=_IN_DISGUISE), data_class))
         if not hits:
             return []
         hits.sort(key=lambda hit: (hit[0], -hit[1]))
@@ -287,6 +289,25 @@ class Vault:
         return self._tags.get(value) or placeholders.value_tag(self._key, value)
 
 
+_IN_DISGUISE = Embedded(b"", 0, 0)
+
+
+def _found(levels: Sequence[Level], text: bytes, edges: Sequence[int]) -> Iterator[tuple[int, int, Pattern]]:
+    """Where patterns stand between each pair of `edges`, with the characters beside that hold some of the value."""
+    regions = [(low, high) for low, high in _pairs(edges) if low < high]
+    for level in levels:
+        for low, high in regions:
+            for start, end, pattern in occurrences(level, text, low, high):
+                if pattern.embedded is not None:
+                    start, end = widened(text, start, end, pattern.embedded, low, high)
+                yield start, end, pattern
+
+
+def _touches(edges: Sequence[int], start: int, end: int) -> bool:
+    """Whether a span touches what lies between the pairs of `edges`."""
+    return any(low < end and start < high for low, high in _pairs(edges[1:-1]))
+
+
 def _patterns(known: Known) -> list[Pattern]:
     """Every spelling of a value that is looked for, the plain one first."""
     plain, escaped, unescaped = spellings(known.value)
@@ -343,7 +364,7 @@ def looks_distinctive(value: str) -> bool:
     return sum(kinds) >= 2 or _LETTER_RUN.search(value) is not None
 
 
-def _pairs(edges: list[int]) -> Iterable[tuple[int, int]]:
+def _pairs(edges: Sequence[int]) -> Iterable[tuple[int, int]]:
     return zip(edges[::2], edges[1::2], strict=True)
 
 

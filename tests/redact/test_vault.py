@@ -15,6 +15,7 @@ from localguard.redact import placeholder, sweep
 from localguard.redact import vault as vault_module
 from localguard.redact.sweep import core_of
 from localguard.redact.vault import TagCollision, Vault, looks_distinctive, shell_spellings
+from localguard.redact.views import hides
 from tests.redact.conftest import KEY, OTHER_KEY, secret
 
 
@@ -300,12 +301,31 @@ def encodings(value: str) -> dict[str, str]:
     return found
 
 
+def broken_encodings(value: str) -> dict[str, str]:
+    """A value in an encoding that no list of spellings holds: broken over lines, or of some of its characters."""
+    raw = value.encode()
+    found: dict[str, str] = {}
+    for shift in range(3):
+        wrapped = base64.b64encode(b"x" * (40 + shift) + raw + b"y" * 30).decode()
+        for size, line in ((60, "\n"), (64, "\r\n"), (61, "\n    ")):
+            rows = [wrapped[at : at + size] for at in range(0, len(wrapped), size)]
+            found[f"base64 in lines of {size}, {shift}"] = line.join(["begin", *rows, "end"])
+    found["base64 in lines, as JSON text"] = json.dumps({"k": found["base64 in lines of 60, 1"]})
+    found["percent, all of it"] = "?q=" + "".join(f"%{byte:02x}" for byte in raw)
+    if value.isascii():
+        halves = [f"%{byte:02X}" if at % 2 else chr(byte) for at, byte in enumerate(raw)]
+        found["percent, every second"] = "".join(halves)
+        at = next(at for at, one in enumerate(value) if one.isalnum())
+        found["percent, one letter"] = f"q={value[:at]}%{raw[at]:02X}{value[at + 1 :]}"
+    return found
+
+
 def disguises(value: str) -> dict[str, str]:
     """A value as the README says that it is not found."""
     raw = value.encode()
     encoded = base64.b64encode(raw).decode()
     return {
-        "base64 with a line break inside": encoded[:9] + "\n" + encoded[9:],
+        "base64 in short rows": f"{encoded[:9]}\n{encoded[9:]}",
         "hex with spaces": raw.hex(" "),
         "hex with colons": raw.hex(":"),
         "UTF-16 in hex": value.encode("utf-16-le").hex(),
@@ -320,12 +340,41 @@ AWKWARD = ["Ab3$xyz9", "p+ss/w=rd1 &x<'\"9Q", "naïve-Pässwörd-77", secret(), 
 
 
 class TestEncodings:
+    def test_own_placeholders_are_not_looked_into_nor_covered(self, vault: Vault) -> None:
+        own = learn(vault, "Ab3$xyz9")
+        text = f"x%20{own}%20Ab3%24xyz9%20{own}"
+        [span] = vault.sweep(text.encode())
+        assert text[span.start : span.end] == "Ab3%24xyz9"
+
+    def test_words_in_lines_and_needless_escapes_of_other_texts_hold_nothing(self, vault: Vault) -> None:
+        learn(vault, "Ab3$xyz9")
+        assert vault.sweep(b"password-one\npassword-two\n%41%42%43 Ab3%24xyz\n9 QWIzJHh5\n") == []
+
+    @pytest.mark.timeout(20)
+    def test_disguises_are_taken_off_in_linear_time(self, vault: Vault) -> None:
+        learn(vault, "Ab3$xyz9")
+        for hostile in (
+            b"%41" * 300_000,
+            b"a" * 16 + b"\nabcd" * 200_000,
+            b"\\n" * 400_000,
+            b"a\n" * 400_000,
+            b"%" * 10**6,
+        ):
+            vault.sweep(hostile)
+
     @pytest.mark.parametrize("value", AWKWARD)
     def test_a_known_value_is_found_in_every_encoding(self, vault: Vault, value: str) -> None:
         learn(vault, value)
-        for name, text in encodings(value).items():
+        for name, text in {**encodings(value), **broken_encodings(value)}.items():
             raw = text.encode()
             assert vault.sweep(raw), name
+
+    @pytest.mark.parametrize("value", AWKWARD)
+    def test_what_no_core_tells_is_known_to_hide(self, vault: Vault, value: str) -> None:
+        learn(vault, value)
+        for name, text in broken_encodings(value).items():
+            raw = json.dumps(text, ensure_ascii=False).encode()
+            assert hides(raw) or any(core in raw for core in vault.cores_since(0)), name
 
     def test_what_the_readme_says_is_not_found_is_not(self, vault: Vault) -> None:
         """Fails when one of them is: then the README may promise it."""
@@ -336,7 +385,7 @@ class TestEncodings:
     @pytest.mark.parametrize("value", AWKWARD)
     def test_what_stands_for_an_encoding_comes_back_to_the_bytes(self, vault: Vault, value: str) -> None:
         learn(vault, value)
-        for text in encodings(value).values():
+        for text in [*encodings(value).values(), *broken_encodings(value).values()]:
             raw = text.encode()
             made, at = "", 0
             for span in vault.sweep(raw):
