@@ -14,6 +14,7 @@ from localguard.cli import (
     allow,
     approve,
     audit,
+    budget,
     demo,
     doctor,
     endpoint,
@@ -70,6 +71,7 @@ approve.register(app)
 pause.register(app)
 execute.register(app)
 audit.register(app)
+budget.register(app)
 endpoint.register(app)
 key.register(app)
 policy.register(app)

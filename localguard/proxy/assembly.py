@@ -26,7 +26,7 @@ from localguard.policy.model import Layer
 from localguard.proxy.admission import Admission
 from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
-from localguard.proxy.budgets import Budgets, as_json
+from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Control
 from localguard.proxy.executing import Executing
@@ -149,7 +149,7 @@ class Assembly:
             "running": server.running,
             "policy": {"digest": policy.digest, "error": policy.error},
             "log": {"writable": self.recorder.log_writable},
-            "budgets": [as_json(standing) for standing in self.budgets.standings()],
+            "budgets": self.budgets.told(),
             "endpoints": [
                 {
                     "name": endpoint.name,

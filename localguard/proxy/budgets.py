@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -18,12 +17,12 @@ from localguard.audit.charges import latest_charge, read_charges
 from localguard.audit.record import RecordInvalid, timestamp
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
-from localguard.policy.budget_words import brief, described
-from localguard.policy.layers import RuleRef, smallest_budgets
+from localguard.policy.budget_words import brief, described, told
+from localguard.policy.budgets_in_force import in_force
+from localguard.policy.layers import RuleRef
 from localguard.policy.ledger import Charge, Ledger, Standing, Subject, title
 from localguard.policy.ledger_time import LedgerTime
-from localguard.policy.matching import glob_matches
-from localguard.policy.model import Budget, Effect, Layer
+from localguard.policy.model import Effect, Layer
 from localguard.policy.price import NOTHING, spelled
 from localguard.proxy import records, refusals
 from localguard.proxy.asking import Asking
@@ -110,9 +109,10 @@ class Budgets:
         """The budgets are others now."""
         self._ledger.forget_accounts()
 
-    def standings(self) -> tuple[Standing, ...]:
-        """How the budgets of organisation and user stand."""
-        return self._ledger.standings(in_force(self._layers()), self._now())
+    def told(self) -> list[dict[str, object]]:
+        """How the budgets of organisation and user stand, as programs read it."""
+        now = self._now()
+        return [told(standing, now) for standing in self._ledger.standings(in_force(self._layers()), now)]
 
     def _try(self, exchange: Exchange, *, over: bool = False) -> Standing | None:
         """Reserve, or return the budget that is used up."""
@@ -174,7 +174,7 @@ class Budgets:
         return {
             "now": timestamp(self._now()),
             "clock_held": self._held,
-            "budgets": [as_json(standing) for standing in self.standings()],
+            "budgets": self.told(),
         }
 
     def _trust(self, _: Arguments) -> Mapping[str, object]:
@@ -183,37 +183,6 @@ class Budgets:
         self._ledger.forget_accounts()
         self._tell("budget-clock-trusted", {"budgets_go_by": timestamp(now)})
         return {"now": timestamp(now)}
-
-
-def as_json(standing: Standing) -> dict[str, object]:
-    """A standing as programs read it: amounts are decimal digits."""
-    budget = standing.budget
-    return {
-        "name": title(budget),
-        "period": budget.period,
-        "zone": str(budget.zone),
-        "starts": timestamp(standing.stretch.start),
-        "ends": timestamp(standing.stretch.end),
-        "limit_usd": spelled(budget.limit_usd),
-        "spent_usd": spelled(standing.spent),
-        "reserved_usd": spelled(standing.reserved),
-        "on_exceed": budget.on_exceed,
-        "used_up": standing.used_up,
-    }
-
-
-@lru_cache(maxsize=64)
-def in_force(layers: tuple[Layer, ...]) -> tuple[Budget, ...]:
-    """The budgets that bind work under these layers; one about models counts them under all of their names."""
-    aliases = [known for layer in layers for known in layer.models]
-    found = []
-    for budget in smallest_budgets(layers).values():
-        if budget.models is None:
-            found.append(budget)
-            continue
-        more = [name for known in aliases if glob_matches(budget.models, known.name) for name in known.aliases]
-        found.append(replace(budget, models=tuple(dict.fromkeys((*budget.models, *more)))))
-    return tuple(found)
 
 
 def steady() -> float:
