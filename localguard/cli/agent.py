@@ -93,15 +93,16 @@ def prepared(
 
 
 def _endpoints(home: "Home", workspace: str | None) -> "Sequence[Endpoint]":
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
     from localguard.config.policy_problems import nearest
+    from localguard.policy.layers import effective_endpoints
 
-    layer = load_policy(home.policy_file)
-    names = [rule.name for rule in layer.workspaces]
+    layers = load_layers(home)
+    names = [rule.name for layer in layers for rule in layer.workspaces]
     if workspace is not None and workspace not in names:
         hint = nearest(workspace, names) if names else " The policy configures none."
         raise WrongUse(f"No configured workspace has this name.{hint}")
-    return layer.endpoints
+    return tuple(effective_endpoints(layers).values())
 
 
 def _check_task(task: str | None) -> None:

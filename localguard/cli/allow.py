@@ -157,10 +157,10 @@ def _fingerprints_here(place: "Home") -> tuple[str, Any]:
     import os
 
     from localguard.config.keys import Keys, fingerprint_of
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
     from localguard.config.workspaces import Workspaces
 
-    workspace = Workspaces([load_policy(place.policy_file)]).of_directory(Path.cwd())
+    workspace = Workspaces(load_layers(place)).of_directory(Path.cwd())
     if workspace is None:
         raise WrongUse(
             "The current directory is in no repository and no configured workspace; go to where the work is."

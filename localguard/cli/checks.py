@@ -116,13 +116,17 @@ def _is_free(family: socket.AddressFamily, address: str, port: int) -> bool:
 
 
 def _policy(home: Home, port: int) -> _Result:
-    from localguard.config.policy_files import PolicyInvalid, load_policy
+    from localguard.config.policy_files import PolicyInvalid, load_layers
 
     try:
-        layer = load_policy(home.policy_file)
+        layers = load_layers(home)
     except PolicyInvalid as error:
         return Verdict.FAIL, str(error.problems[0]), "See all problems with `localguard policy check`."
-    return Verdict.OK, f"{layer.file} is valid ({len(layer.rules)} rules, {len(layer.endpoints)} endpoints)", ""
+    layer = layers[-1]
+    said = f"{layer.file} is valid ({len(layer.rules)} rules, {len(layer.endpoints)} endpoints)"
+    if (above := layers[0]).expires is not None:
+        said += f"; revision {above.revision} of {above.organisation} holds until {above.expires.isoformat()}"
+    return Verdict.OK, said, ""
 
 
 def _log(home: Home, port: int) -> _Result:

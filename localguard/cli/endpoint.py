@@ -25,9 +25,10 @@ def register(app: typer.Typer) -> None:
 
 def list_endpoints(home: HomeOption = None, policy: PolicyOption = None, as_json: JsonOption = False) -> None:
     """List the endpoints in force, built-in ones included."""
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
+    from localguard.policy.layers import effective_endpoints
 
-    endpoints = load_policy(located(home, policy).policy_file).endpoints
+    endpoints = effective_endpoints(load_layers(located(home, policy))).values()
     if as_json:
         print_json([{"class": str(e.endpoint_class), **asdict(e)} for e in endpoints])
         return

@@ -36,6 +36,8 @@ EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
         "EndpointTaken": ExitCode.WRONG_USE,
         "EndpointMissing": ExitCode.WRONG_USE,
         "KeyUnknown": ExitCode.WRONG_USE,
+        "KeyInvalid": ExitCode.WRONG_USE,
+        "KeyNotTrusted": ExitCode.WRONG_USE,
         "NotAllowed": ExitCode.WRONG_USE,
         "SettingInvalid": ExitCode.WRONG_USE,
         "NotReachable": ExitCode.UNREACHABLE,

@@ -25,21 +25,28 @@ def register(app: typer.Typer) -> None:
 
 def list_workspaces(home: HomeOption = None, policy: PolicyOption = None, as_json: JsonOption = False) -> None:
     """List the configured workspaces, and which one the current directory is."""
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
     from localguard.config.workspaces import Workspaces
 
-    layer = load_policy(located(home, policy).policy_file)
-    here = Workspaces([layer]).of_directory(Path.cwd())
+    layers = load_layers(located(home, policy))
+    here = Workspaces(layers).of_directory(Path.cwd())
+    workspaces = [workspace for layer in layers for workspace in layer.workspaces]
     name = here.name if here else None
     if as_json:
         configured = [
-            {"name": w.name, "sensitivity": str(w.sensitivity), "remotes": list(w.remotes), "paths": list(w.paths)}
-            for w in layer.workspaces
+            {
+                "name": w.name,
+                "sensitivity": str(w.sensitivity),
+                "remotes": list(w.remotes),
+                "paths": list(w.paths),
+                "markers": list(w.markers),
+            }
+            for w in workspaces
         ]
         print_json({"here": name, "workspaces": configured})
         return
-    rows = [(w.name, str(w.sensitivity), ", ".join((*w.remotes, *w.paths))) for w in layer.workspaces]
-    print_table(rows, ("name", "sensitivity", "remotes and paths"))
+    rows = [(w.name, str(w.sensitivity), ", ".join((*w.remotes, *w.paths, *w.markers))) for w in workspaces]
+    print_table(rows, ("name", "sensitivity", "remotes, paths and markers"))
     where = f"{name} (sensitivity {here.sensitivity})" if here else "no workspace: work here is unattributed"
     typer.echo(f"\nThe current directory is {where}.")
 
@@ -58,13 +65,13 @@ def token(
 
     For agents that serve many workspaces or run in a container.
     """
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
     from localguard.config.policy_problems import nearest
     from localguard.config.workspace_tokens import Tokens
 
     place = located(home, policy)
     if workspace is not None:
-        names = [rule.name for rule in load_policy(place.policy_file).workspaces]
+        names = [rule.name for layer in load_layers(place) for rule in layer.workspaces]
         if workspace not in names:
             hint = nearest(workspace, names) if names else " The policy configures none."
             raise WrongUse(f"No configured workspace has this name.{hint}")

@@ -3,8 +3,8 @@
 Semantics of one layer (design section 6): any matching deny wins; then any matching ask; then any matching allow; else
 the layer's default. The meet over the layers is in `layers`. Whatever goes wrong while evaluating is a deny.
 
-Two obligations are conditions of the request itself, and one that is not met is a deny too: `require_task` and
-`max_input_tokens`.
+Some obligations are conditions of the request itself, and one that is not met is a deny too: a class of findings that is
+blocked, `require_task` and `max_input_tokens`.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,7 +42,8 @@ class Decision:
     reason: str
     next_step: str
     code: str = ""
-    """Short name of a refusal that is not the rules' own effect: `task_required`, `input_too_long`; else empty."""
+    """Short name of a refusal that is not the rules' own effect: `task_required`, `input_too_long`,
+    `secret_blocked` and the like; else empty."""
     nearly: tuple[tuple[RuleRef, str], ...] = ()
     """Where a default decided: allow rules of that layer that miss in one field, and the field."""
 
@@ -59,9 +60,7 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
         nearly = _nearly(layers, work, deciding) if effect is not Effect.ALLOW else ()
         reason, next_step = words.of(effect, deciding, work, nearly)
         decision = Decision(effect, deciding, obligations, reason, next_step, nearly=nearly)
-        if effect is not Effect.DENY and (obligations.require_task or obligations.max_input_tokens is not None):
-            return _conditions(decision, layers, work)
-        return decision
+        return decision if effect is Effect.DENY else _conditions(decision, layers, work)
     except RoutesConflict as conflict:
         return _of_conflict(conflict)
     except Exception as error:  # P3: what cannot be evaluated is not allowed
@@ -128,7 +127,13 @@ def _nearly(layers: Sequence[Layer], work: Work, deciding: Sequence[RuleRef]) ->
 def _conditions(decision: Decision, layers: Sequence[Layer], work: Work) -> Decision:
     """Deny what does not meet the conditions that its rules make."""
     limit = decision.obligations.max_input_tokens
-    if decision.obligations.require_task and work.task is None:
+    blocked = next(
+        (name for name in ("secret", "pii", "custom") if name in work.findings and _blocks(decision, name)), ""
+    )
+    if blocked:
+        deciding = _demanding(layers, work, lambda rule: getattr(rule.redact, blocked) is Obligation.BLOCK)
+        code, (reason, step) = f"{blocked}_blocked", words.blocked(deciding, blocked)
+    elif decision.obligations.require_task and work.task is None:
         deciding = _demanding(layers, work, lambda rule: rule.require_task)
         code, (reason, step) = "task_required", words.task_required(deciding)
     elif limit is not None and work.input_tokens is not None and work.input_tokens > limit:
@@ -137,6 +142,10 @@ def _conditions(decision: Decision, layers: Sequence[Layer], work: Work) -> Deci
     else:
         return decision
     return replace(decision, effect=Effect.DENY, deciding=deciding, reason=reason, next_step=step, code=code)
+
+
+def _blocks(decision: Decision, data_class: str) -> bool:
+    return getattr(decision.obligations, data_class) is Obligation.BLOCK
 
 
 def _demanding(layers: Sequence[Layer], work: Work, demands: Callable[[Rule], bool]) -> tuple[RuleRef, ...]:

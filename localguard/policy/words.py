@@ -62,6 +62,16 @@ def of(
     return reason, f"Use another endpoint, model or workspace that the policy allows, or {_owner(first)}."
 
 
+def blocked(deciding: Sequence[RuleRef], data_class: str) -> tuple[str, str]:
+    """Return reason and next step where a rule blocks requests that hold data of a class."""
+    said = next((ref.reason for ref in deciding if ref.reason), "")
+    return (
+        f"{said + ' ' if said else ''}The request holds data of class {data_class}, and policy blocks such requests here. "
+        f"Rule: {_list(deciding)}.",
+        "Take the data out, or use an endpoint that may have it.",
+    )
+
+
 def task_required(deciding: Sequence[RuleRef]) -> tuple[str, str]:
     """Return reason and next step where a rule wants to know the task and none was declared."""
     said = next((ref.reason for ref in deciding if ref.reason), "")

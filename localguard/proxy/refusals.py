@@ -184,16 +184,6 @@ def of_policy(decision: Decision, facts: Facts) -> Refusal | None:
     if decision.effect is Effect.DENY:
         return Refusal(403, decision.code or "policy_denied", rule, decision.reason, decision.next_step, "policy")
     obligations = decision.obligations
-    for name, obligation in (("secret", obligations.secret), ("pii", obligations.pii), ("custom", obligations.custom)):
-        if obligation is Obligation.BLOCK and name in facts.types:
-            return Refusal(
-                403,
-                f"{name}_blocked",
-                rule,
-                f"The request holds data of class {name}, and policy blocks such requests here.",
-                "Take the data out, or use an endpoint that may have it.",
-                "policy",
-            )
     if obligations.attachments is Obligation.BLOCK and facts.unread:
         return Refusal(
             403,

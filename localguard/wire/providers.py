@@ -65,6 +65,11 @@ def speaks(kind: str, format: str) -> bool:
     return format in _SPOKEN.get(kind, ())
 
 
+def speak_alike(kind: str, other: str) -> bool:
+    """Whether endpoints of two kinds have a wire format in common."""
+    return bool(_SPOKEN.get(kind, frozenset()) & _SPOKEN.get(other, frozenset()))
+
+
 def model_in_path(path: str) -> str | None:
     """The model where the path names it: an Azure deployment, a Gemini model."""
     match = AZURE_DEPLOYMENT.search(path) or GEMINI_MODEL.search(path)

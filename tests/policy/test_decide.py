@@ -251,6 +251,16 @@ def test_the_smallest_limit_of_input_tokens_counts_and_its_rule_is_named() -> No
     assert decide([layer], replace(WORK, input_tokens=10)).effect is Effect.ALLOW
 
 
+def test_a_class_that_is_blocked_denies_requests_that_hold_it_and_the_rule_is_named() -> None:
+    layer = user(
+        ALLOW, Rule("no-secrets", Effect.ALLOW, When(classes=("hosted",)), redact=Redact(secret=Obligation.BLOCK))
+    )
+    decision = decide([layer], replace(WORK, findings=frozenset({"AWS_KEY", "secret"})))
+    assert (decision.effect, decision.code, decision.deciding[0].id) == (Effect.DENY, "secret_blocked", "no-secrets")
+    assert "data of class secret" in decision.reason
+    assert decide([layer], replace(WORK, findings=frozenset({"EMAIL", "pii"}))).effect is Effect.ALLOW
+
+
 def test_a_default_deny_names_the_rule_that_missed_in_one_field() -> None:
     near = Rule("docs-only", Effect.ALLOW, When(tasks=("docs",), classes=("hosted",)), file="policy.toml", line=30)
     far = Rule("far", Effect.ALLOW, When(tasks=("docs",), classes=("local",)), file="policy.toml", line=40)
