@@ -3,8 +3,9 @@
     records         one row a record; a section is its canonical JSON, salt and hash; a pruned section keeps only its hash
     open_exchanges  those that have an intent and neither outcome nor refusal yet, so that recovery need not search
     charges         what each exchange reserved and cost, and whose it was: what budgets count
+    tree_tiles      one node of the Merkle tree for every 256, 65,536, … records, so that proofs read little
 
-`open_exchanges` and `charges` are derived from `records` and kept in the same transactions; verification does not rely on them.
+The last three are derived from `records` and kept in the same transactions; verification does not rely on them.
 
 No code of the guard's process may open the database file by itself (to copy it, say): closing such a descriptor drops the
 POSIX locks that SQLite holds on it. Read through `connect_reader`.
@@ -206,7 +207,20 @@ def _charges(database: "sqlite_utils.Database") -> None:
     charges.create_index(["time"], index_name="charges_time")
 
 
-MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_schema, _charges)
+def _tree(database: "sqlite_utils.Database") -> None:
+    """The nodes of the Merkle tree that proofs are made from, also for what was written before there was one."""
+    from localguard.audit.merkle import Frontier
+
+    tiles = {"level": int, "position": int, "hash": bytes}
+    table = database.table("tree_tiles").create(tiles, pk=("level", "position"), not_null=set(tiles), strict=True)
+    database.execute("CREATE INDEX records_checkpoint ON records(seq) WHERE kind = 'checkpoint'")
+    frontier = Frontier()
+    for (leaf_hash,) in database.execute("SELECT leaf_hash FROM records ORDER BY seq"):
+        for level, position, hash in frontier.append(leaf_hash):
+            table.insert({"level": level, "position": position, "hash": hash})
+
+
+MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_schema, _charges, _tree)
 """Append only: a log of any age is brought up step by step. `PRAGMA user_version` counts the steps done."""
 
 _READER_BUSY_SECONDS = 5.0
