@@ -62,6 +62,33 @@ class Log:
         """The first ``limit`` records of a session in order of seq."""
         return self._select("session = ? ORDER BY seq LIMIT ?", session, limit)
 
+    def whole_session(self, session: str) -> Iterator[Record]:
+        """All records of a session in order of seq, one at a time."""
+        with self._errors():
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE session = ? ORDER BY seq",  # noqa: S608
+                (session,),
+            )
+            yield from map(_read, rows)
+
+    def session_ids(self, beginning: str, limit: int) -> list[str]:
+        """Up to ``limit`` sessions whose ids begin so."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT DISTINCT session FROM records WHERE session >= ? AND session < ? ORDER BY session LIMIT ?",
+                (beginning, beginning + "\U0010ffff", limit),
+            )
+            return [session for (session,) in rows]
+
+    def sessions(self, limit: int = 50, before_seq: int | None = None) -> list[tuple[str, int]]:
+        """The sessions that were at work last, newest first, each with the seq of its last record (to go on from)."""
+        with self._errors():
+            return self._connection.execute(
+                "SELECT session, max(seq) AS last FROM records WHERE session IS NOT NULL"
+                " GROUP BY session HAVING last < ? ORDER BY last DESC LIMIT ?",
+                (before_seq if before_seq is not None else 1 << 62, limit),
+            ).fetchall()
+
     def count_by_kind(self) -> dict[str, int]:
         """Kind to number of records."""
         with self._errors():

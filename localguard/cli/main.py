@@ -26,6 +26,7 @@ from localguard.cli import (
     rules,
     scan,
     serve,
+    session,
     status,
     task,
     workspace,
@@ -72,6 +73,7 @@ pause.register(app)
 execute.register(app)
 audit.register(app)
 budget.register(app)
+session.register(app)
 endpoint.register(app)
 key.register(app)
 policy.register(app)

@@ -1,0 +1,240 @@
+"""`localguard session`: what agents did, session by session, from the log."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from localguard.cli.exit_codes import WrongUse
+from localguard.cli.options import HomeOption, JsonOption, located
+from localguard.cli.output import print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from localguard.audit.queries import Log
+    from localguard.audit.sessions import Session
+
+_PAGE = 50
+_SHOWN = 8
+"""Names of one line; of commands and files all are shown with --json."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="Show what agents did, session by session.",
+        epilog="Example: localguard session list --branch incident/42",
+        no_args_is_help=True,
+    )
+    group.command("list", epilog="Example: localguard session list --agent codex --since 2026-01-31")(list_sessions)
+    group.command("show", epilog="Example: localguard session show 0199c1d2")(show)
+    app.add_typer(group, name="session")
+
+
+def list_sessions(
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="How many sessions.")] = 20,
+    branch: Annotated[str | None, typer.Option("--branch", help="Only those that were on this branch.")] = None,
+    commit: Annotated[str | None, typer.Option("--commit", help="Only those that saw this commit (a prefix).")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only those of this agent.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only those that were at work after this (UTC, ISO 8601)."),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List sessions, the latest first."""
+    from localguard.audit.queries import Log
+
+    with Log(located(home).audit_db) as log:
+        found: list[Session] = []
+        for session in _newest_first(log, since):
+            if _matches(session, branch=branch, commit=commit, agent=agent):
+                found.append(session)
+                if len(found) == number:
+                    break
+    if as_json:
+        print_json([_as_data(session) for session in found])
+        return
+    rows = [
+        (
+            session.id,
+            session.began[:19].replace("T", " "),
+            _first(session.agents),
+            _first(session.workspaces),
+            _first(session.branches),
+            _first(session.models),
+            str(session.exchanges),
+            str(session.refused),
+            f"{session.cost_usd:.4f}",
+        )
+        for session in found
+    ]
+    print_table(
+        rows, ("session", "began (UTC)", "agent", "workspace", "branch", "model", "exchanges", "refused", "USD")
+    )
+
+
+def show(
+    session: Annotated[str, typer.Argument(help="The session's id, or the beginning of it.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one session: agent, models, endpoints, identity, repository, tools, instructions, commands, approvals, cost."""
+    from localguard.audit.queries import Log
+    from localguard.audit.sessions import session_of
+
+    with Log(located(home).audit_db) as log:
+        told = session_of(_id(log, session), log.whole_session(_id(log, session)))
+    if as_json:
+        print_json(_as_data(told))
+        return
+    for title, lines in _paragraphs(told):
+        typer.echo(title if title == f"Session {told.id}" else f"\n{title}")
+        for line in lines:
+            typer.echo(f"  {printable(line)}")
+
+
+def _newest_first(log: "Log", since: str | None) -> "Iterator[Session]":
+    from localguard.audit.sessions import session_of
+
+    before: int | None = None
+    while page := log.sessions(_PAGE, before):
+        for id, last in page:
+            told = session_of(id, log.whole_session(id))
+            if since is not None and told.ended < since:
+                return
+            yield told
+            before = last
+
+
+def _matches(session: "Session", *, branch: str | None, commit: str | None, agent: str | None) -> bool:
+    return (
+        (branch is None or branch in session.branches)
+        and (commit is None or any(one.startswith(commit.lower()) for one in session.commits))
+        and (agent is None or any(name.split(" ")[0] == agent for name in session.agents))
+    )
+
+
+def _id(log: "Log", beginning: str) -> str:
+    """The id of the session that is meant. Raises WrongUse for none, or several."""
+    found = log.session_ids(beginning, 2)
+    if beginning in found:
+        return beginning
+    if not found:
+        raise WrongUse("The log has no session whose id begins so. `localguard session list` shows the latest ones.")
+    if len(found) > 1:
+        raise WrongUse("Several sessions' ids begin so. Give more of it.")
+    return found[0]
+
+
+def _paragraphs(session: "Session") -> Iterator[tuple[str, list[str]]]:
+    yield (
+        f"Session {session.id}",
+        _lines(
+            ("time", f"{session.began} to {session.ended}"),
+            ("agent", _names(session.agents)),
+            ("exchanges", f"{session.exchanges}, {session.refused} refused, {session.failed} not completed"),
+        ),
+    )
+    yield (
+        "Where",
+        _lines(
+            ("workspace", _names(session.workspaces)),
+            ("sensitivity", _names(session.sensitivities)),
+            ("repository", _names(session.repositories)),
+            ("branch", _names(session.branches)),
+            ("commits", _names(session.commits)),
+            ("task", _names(session.tasks)),
+        ),
+    )
+    yield (
+        "Which model, by whose key",
+        _lines(
+            ("model asked for", _names(session.models)),
+            ("model served", _names(session.served)),
+            ("endpoint", _names(session.endpoints)),
+            ("credential", _names(session.identities)),
+            ("cost bucket", _names(session.buckets)),
+            ("policy", _names(session.policies)),
+            ("rules", _names(session.rules)),
+        ),
+    )
+    yield (
+        "Tools and instructions",
+        _lines(
+            ("tools", _names(session.tools)),
+            ("MCP servers", ", ".join(session.mcp_servers)),
+            ("calls", _names(session.calls)),
+            ("instructions", ", ".join(_instruction(one) for one in session.instructions)),
+        ),
+    )
+    yield (
+        "Guarded",
+        _lines(
+            ("replaced", _names(session.redactions)),
+            ("restored", session.restored or ""),
+            ("withheld", session.withheld or ""),
+            ("sent in clear before they were known", session.exposed or ""),
+            ("refusals", _names(session.refusals)),
+            ("failures from", _names(session.origins)),
+        ),
+    )
+    yield (
+        "Spent",
+        _lines(
+            ("tokens", _names(session.tokens)),
+            ("cost", f"{session.cost_usd} USD"),
+            ("prices", _names(session.prices)),
+            ("time to first byte", _times(session.first_byte_ms)),
+            ("time in all", _times(session.total_ms)),
+        ),
+    )
+    for title, lines in (
+        ("Commands", [f"{one.time}  {one.tool}: {one.command}" for one in session.commands]),
+        ("Files written", [f"{path} ({count})" for path, count in session.files.most_common()]),
+        ("Approvals", [f"{one.time}  {one.event} by {one.by or 'somebody'} {one.why}" for one in session.approvals]),
+    ):
+        if lines:
+            yield title, lines
+
+
+def _lines(*facts: tuple[str, Any]) -> list[str]:
+    return [f"{name}: {value}" for name, value in facts if value not in ("", None)]
+
+
+def _names(counter: Counter[str]) -> str:
+    shown = [name if count == 1 else f"{name} ({count})" for name, count in counter.most_common(_SHOWN)]
+    more = len(counter) - _SHOWN
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _first(counter: Counter[str]) -> str:
+    return next((name for name, _ in counter.most_common(1)), "-")
+
+
+def _times(values: list[int]) -> str:
+    if not values:
+        return ""
+    ordered = sorted(values)
+    return f"{ordered[len(ordered) // 2]} ms in the middle, {ordered[-1]} ms at most"
+
+
+def _instruction(one: Any) -> str:
+    compared = {True: ", as on disk", False: ", not as on disk", None: ""}[one.matches_disk]
+    return f"{one.name} ({one.digest[:12]}{compared})"
+
+
+def _as_data(session: "Session") -> Mapping[str, Any]:
+    data = {one.name: _plain(getattr(session, one.name)) for one in fields(session)}
+    return {**data, "mcp_servers": session.mcp_servers, "cost_usd": str(session.cost_usd)}
+
+
+def _plain(value: Any) -> Any:
+    """A value of the session for JSON; `asdict` cannot copy counters."""
+    return (
+        [asdict(one) for one in value]
+        if isinstance(value, list | tuple) and value and is_dataclass(value[0])
+        else value
+    )
