@@ -347,3 +347,14 @@ class ControlMetadata(TypedDict, total=False):
     """Of ``metadata-calls`` only."""
     since: str
     """Of ``metadata-calls`` only: the time of the first call."""
+
+
+class CheckpointMetadata(TypedDict):
+    """The ``metadata`` of a checkpoint record: it covers all records before it."""
+
+    size: int
+    """How many those are."""
+    note: str
+    """A C2SP signed note, see `audit.checkpoint`."""
+    key: str
+    """The verifier key of the device that signed it."""

@@ -98,19 +98,22 @@ def keep_derived(connection: sqlite3.Connection) -> None:
         connection.execute(trigger)
 
 
-def write_batch(connection: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
-    """Write rows of `records`, and with them which exchanges are open, all or nothing.
+def write_batch(
+    connection: sqlite3.Connection, rows: Sequence[Sequence[object]], tiles: Sequence[Sequence[object]] = ()
+) -> None:
+    """Write rows of `records`, and with them which exchanges are open, and rows of `tree_tiles`, all or nothing.
 
     Returns when they are durable. Nothing is written where SQLite fails; its errors pass through. Few rows are one
     statement, which is a transaction by itself: the GIL is given up, and has to be had back, at every statement.
     """
-    if len(rows) <= _ROWS:
+    if len(rows) <= _ROWS and not tiles:
         _insert(connection, rows)
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for start in range(0, len(rows), _ROWS):
             _insert(connection, rows[start : start + _ROWS])
+        connection.executemany("INSERT INTO tree_tiles VALUES (?, ?, ?)", tiles)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -24,9 +24,12 @@ from queue import Empty, SimpleQueue
 from typing import Self
 
 from localguard.audit import record
+from localguard.audit.checkpoint import Checkpoint, DeviceKey
 from localguard.audit.entropy import RandomBytes
-from localguard.audit.fields import ControlMetadata, MetadataCall, OutcomeMetadata
+from localguard.audit.fields import CheckpointMetadata, ControlMetadata, MetadataCall, OutcomeMetadata
 from localguard.audit.lock import GuardLock
+from localguard.audit.log_end import LogEnd
+from localguard.audit.merkle import Frontier
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
 from localguard.audit.schema import (
@@ -35,7 +38,6 @@ from localguard.audit.schema import (
     keep_derived,
     migrate,
     unavailable,
-    write_batch,
 )
 
 __all__ = ["Clock", "Limits", "Receipt", "Store"]
@@ -53,6 +55,8 @@ class Limits:
     queued_bytes: int = 64 * 1024 * 1024
     """Bytes of sections that may wait."""
     batch: int = 1_000
+    checkpoint_every: int = 1_000
+    """Records between two checkpoints."""
     outcome_delay: float = 0.2
     """How long an outcome may wait for company."""
     metadata_calls_every: float = 10.0
@@ -101,7 +105,9 @@ class Store:
         self._failure: LogUnavailable | None = None
         self._connection: sqlite3.Connection | None = None
         self._files: tuple[int, ...] = ()
-        self._last_seq = 0
+        self._end = LogEnd()
+        self._signer: DeviceKey | None = None
+        self._checkpoint_due = False
         self.recovered = 0
         """Intents that the last run left without outcome."""
         try:
@@ -216,6 +222,21 @@ class Store:
                 self._bell.put(None)
             self._calls[call] += 1
 
+    def sign_with(self, key: DeviceKey) -> None:
+        """Sign a checkpoint every `Limits.checkpoint_every` records and at the end, from now on."""
+        self._signer = key
+
+    @property
+    def signs(self) -> bool:
+        """Whether it has a key to sign checkpoints with."""
+        return self._signer is not None
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of what is durable, and wait for it; nothing where the last record is one, or without a key."""
+        with self._lock:
+            self._checkpoint_due = True
+        self.flush()
+
     def flush(self) -> None:
         """Wait until everything that was appended before is durable or has failed."""
         with self._lock:
@@ -293,11 +314,12 @@ class Store:
                 self._queued_bytes -= sum(pending.size for pending in batch)
                 last = self._closing and not self._queue
                 self._urgent = bool(self._queue) or self._closing
+                due, self._checkpoint_due = self._checkpoint_due or last, False
                 self._outcomes_due = float("inf")
                 calls, since = self._take_calls(last)
             if calls:
                 batch += self._metadata_calls(calls, since)
-            if batch and not self._commit(batch) and calls:
+            if (batch or self._to_sign(0, due)) and not self._commit(batch, due) and calls:
                 self._give_back(calls, since)
             with self._lock:
                 self._settled += queued
@@ -322,12 +344,19 @@ class Store:
                 self._resting = True  # and look once more, as what came before this was not rung for
         self._resting = False
 
-    def _commit(self, batch: list[Pending]) -> bool:
+    def _to_sign(self, more: int, due: bool) -> bool:
+        """Whether a checkpoint follows, after `more` records that are not durable yet."""
+        if self._signer is None:
+            return False
+        unsigned = self._end.tree.size + more - self._end.signed
+        return unsigned >= self._limits.checkpoint_every or (due and unsigned > 0)
+
+    def _commit(self, batch: list[Pending], checkpoint_due: bool) -> bool:
         """All or nothing: one transaction for the batch, then the receipts, or the same error for everyone."""
         try:
             if self._connection is None:
                 self._connect(create=False)
-            receipts = self._write(batch)
+            receipts = self._write(batch, checkpoint_due)
             if self._files != self._identity():
                 raise LogUnavailable(_MOVED)
         except Exception as error:
@@ -340,31 +369,26 @@ class Store:
         tell(batch, receipts)
         return True
 
-    def _write(self, batch: Sequence[Pending]) -> list[Receipt]:
-        connection = self._connection
-        if connection is None:
+    def _write(self, batch: Sequence[Pending], checkpoint_due: bool = False) -> list[Receipt]:
+        """Make the batch durable, and a checkpoint behind it if one is due. Returns the batch's receipts."""
+        if self._connection is None:
             raise LogUnavailable("The audit log is not open.")
-        rows: list[Sequence[object]] = []
-        receipts: list[Receipt] = []
-        for seq, pending in enumerate(batch, start=self._last_seq + 1):
-            metadata, findings, local = pending.sections
-            leaf = record.leaf(pending.kind, seq, pending.time, metadata.hash, findings.hash, local.hash)
-            receipt = Receipt(seq, pending.time, record.leaf_hash(leaf))
-            receipts.append(receipt)
-            row = [seq, pending.kind, pending.time, pending.exchange, pending.session]
-            for text, salt, digest in pending.sections:
-                row += (text.decode(), salt, digest)
-            row.append(receipt.leaf_hash)
-            rows.append(row)
-        write_batch(connection, rows)
-        self._last_seq = receipts[-1].seq
-        return receipts
+        signing = self._signed_checkpoint if self._to_sign(len(batch), checkpoint_due) else None
+        return self._end.write(self._connection, batch, checkpoint=signing)
+
+    def _signed_checkpoint(self, tree: Frontier) -> Pending:
+        assert self._signer is not None
+        key = self._signer
+        now = record.timestamp(self._clock())
+        note = key.sign(Checkpoint(key.public.name, tree.size, tree.root(), now)).decode()
+        metadata: CheckpointMetadata = {"size": tree.size, "note": note, "key": key.public.encoded()}
+        return self._seal("checkpoint", None, None, metadata, (), {}, None)
 
     def _connect(self, *, create: bool) -> None:
         self._connection = connect_writer(self._path, create=create, busy_seconds=self._limits.busy)
         migrate(self._connection)
         keep_derived(self._connection)
-        (self._last_seq,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()
+        self._end = LogEnd.of(self._connection)
         self._files = self._identity()
 
     def _disconnect(self) -> None:

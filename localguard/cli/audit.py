@@ -3,13 +3,15 @@
 import time
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from localguard.cli.exit_codes import ExitCode, WrongUse
-from localguard.cli.options import HomeOption, JsonOption, located
+from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PortOption, located
 from localguard.cli.output import print_json, print_printable, printable
+from localguard.errors import LocalguardError
 
 _FOLLOW_SECONDS = 0.5
 _ExchangeArgument = Annotated[str, typer.Argument(help="Exchange id, from the reply's X-LocalGuard-Exchange header.")]
@@ -33,7 +35,8 @@ def register(app: typer.Typer) -> None:
     )
     group.command("tail", epilog="Example: localguard audit tail -n 5 --follow")(tail)
     group.command("show", epilog="Example: localguard audit show 01JC2M9X5Q")(show)
-    group.command("verify", epilog="Example: localguard audit verify")(verify)
+    group.command("verify", epilog="Example: localguard audit verify --anchor checkpoint.txt")(verify)
+    group.command("checkpoint", epilog="Example: localguard audit checkpoint --output checkpoint.txt")(checkpoint)
     app.add_typer(group, name="audit")
 
 
@@ -89,14 +92,29 @@ def show(exchange: _ExchangeArgument, home: HomeOption = None) -> None:
     print_json([_as_data(record) for record in _records(exchange, home)])
 
 
-def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Check that the log is internally consistent.
+def verify(
+    anchor: Annotated[
+        list[Path] | None, typer.Option("--anchor", help="A checkpoint that was kept elsewhere; may be repeated.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that the log is internally consistent, and unchanged since a checkpoint that was kept elsewhere.
 
     Shows each step. Exit code 1 if one fails.
     """
+    from localguard.audit.checkpoint import CheckpointInvalid
     from localguard.audit.verify import verify as verify_log
+    from localguard.cli.output import progress
 
-    report = verify_log(located(home).audit_db)
+    with progress("records") as advance:
+        try:
+            anchors = [path.read_bytes() for path in anchor or ()]
+            report = verify_log(located(home).audit_db, anchors=anchors, progress=advance)
+        except OSError as error:
+            raise WrongUse(f"An anchor cannot be read ({error.strerror}).") from None
+        except CheckpointInvalid as error:
+            raise WrongUse(f"An anchor cannot be used: {error}.") from None
     if as_json:
         steps = [{**asdict(step), "passed": step.passed} for step in report.steps]
         print_json(
@@ -106,6 +124,37 @@ def verify(home: HomeOption = None, as_json: JsonOption = False) -> None:
         print_printable(str(report))
     if not report.consistent:
         raise typer.Exit(ExitCode.FOUND)
+
+
+def checkpoint(
+    output: Annotated[Path | None, typer.Option("--output", help="Write it to this file.")] = None,
+    port: PortOption = DEFAULT_PORT,
+    home: HomeOption = None,
+) -> None:
+    """Print the newest signed checkpoint of the log, to be kept where this machine cannot change it.
+
+    A running guard signs one for everything that is recorded by now. `audit verify --anchor` compares the log with it.
+    """
+    from localguard.audit.queries import Log
+    from localguard.proxy.control_client import ControlClient
+
+    place = located(home)
+    client = ControlClient(place, port)
+    if client.is_running() and not client.call("POST", "/checkpoint")["signed"]:
+        typer.echo("localguard: the guard has no key yet; it gets one with its first request.", err=True)
+    with Log(place.audit_db) as log:
+        newest = log.tail(1, kind="checkpoint")
+    if not newest or newest[0].metadata is None:
+        raise NotFound("The log has no checkpoint yet. The guard signs one every 1,000 records, and when it stops.")
+    note = str(newest[0].metadata["note"])
+    if output is not None:
+        output.write_text(note, "utf-8")
+    else:
+        typer.echo(note, nl=False)
+
+
+class NotFound(LocalguardError):
+    """The log does not hold what was asked for."""
 
 
 def _as_data(record: Any) -> dict[str, Any]:

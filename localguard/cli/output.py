@@ -1,8 +1,9 @@
 """What commands print: JSON documents and plain tables, safe on any terminal."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import typer
 
@@ -29,6 +30,20 @@ def print_printable(text: str) -> None:
     """Write text of several lines, each made printable."""
     for line in text.split("\n"):
         typer.echo(printable(line))
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error where a person waits, moved by (done, total); None where nobody looks."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _is_utf8() -> bool:

@@ -7,12 +7,14 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
 from localguard import __version__
+from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.store import Store
 from localguard.config.allow_list import AllowList, AllowWatch
 from localguard.config.home import Home
@@ -28,7 +30,7 @@ from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.control import Control
+from localguard.proxy.control import Call, Control
 from localguard.proxy.executing import Executing
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
@@ -81,8 +83,10 @@ class Assembly:
             lambda why: _key_replaced(store, why),
             allowed=AllowWatch(AllowList(home)),
             on_allowed=lambda count, error: _allowed(store, count, error),
+            on_device_key=lambda seed: store.sign_with(DeviceKey(seed)),
             on_fingerprint=scrubber.trust,
         )
+        control.offer(Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)))
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
@@ -169,6 +173,12 @@ class Assembly:
                 "withheld": counters.withheld,
             },
         }
+
+
+async def _checkpoint(store: Store) -> Mapping[str, object]:
+    """Everything that was recorded before is covered by a signed checkpoint when this returns, if the device has a key."""
+    await asyncio.to_thread(store.checkpoint)
+    return {"signed": store.signs}
 
 
 def _key_replaced(store: Store, why: str) -> None:

@@ -23,6 +23,8 @@ from localguard.redact.vault import Vault
 from localguard.wire.format import WireFormat
 
 _MAX_WORKSPACES = 64
+DEVICE_KEY = "device key 1"
+"""What the key that signs for this home is derived for."""
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
@@ -98,7 +100,8 @@ class Memories:
 
     `known` are values that no body may carry, anywhere. `on_replaced` is told why, when placeholders had to change
     because the root key was lost. `allowed` says what may leave; `on_allowed` is told how many values when that changes.
-    `on_fingerprint` is told every fingerprint that is made for the log.
+    `on_fingerprint` is told every fingerprint that is made for the log. `on_device_key` gets the 32 secret bytes that
+    this home signs with, as soon as the keychain is open.
     """
 
     def __init__(
@@ -110,11 +113,13 @@ class Memories:
         allowed: AllowWatch,
         on_allowed: Callable[[int, str | None], None],
         on_fingerprint: Callable[[str], None],
+        on_device_key: Callable[[bytes], None],
     ) -> None:
         self._keys = keys
         self._allowed = allowed
         self._on_allowed = on_allowed
         self._on_fingerprint = on_fingerprint
+        self._on_device_key: Callable[[bytes], None] | None = on_device_key
         self._told = 0
         self._on_replaced = on_replaced
         self._replaced: str | None = None
@@ -132,6 +137,9 @@ class Memories:
         if memory is None:
             key = await asyncio.to_thread(self._keys.workspace_key, workspace_id)
             fingerprint_key = await asyncio.to_thread(self._keys.fingerprint_key, workspace_id)
+            if self._on_device_key is not None:  # the keychain is open now
+                self._on_device_key(await asyncio.to_thread(self._keys.derived_key, DEVICE_KEY))
+                self._on_device_key = None
             if self._keys.replaced is not None and self._keys.replaced != self._replaced:
                 self._replaced = self._keys.replaced
                 self._on_replaced(self._replaced)
