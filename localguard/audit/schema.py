@@ -13,12 +13,15 @@ POSIX locks that SQLite holds on it. Read through `connect_reader`.
 
 import contextlib
 import errno
+import importlib
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from localguard.errors import LocalguardError
@@ -142,13 +145,22 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise LogUnavailable("The audit log was written by a newer localguard. Install that version again.")
     if version == len(MIGRATIONS):
         return
-    import sqlite_utils  # imports numpy and pandas where they are installed: not at every start
-
-    database = sqlite_utils.Database(connection, execute_plugins=False)
+    database = _sqlite_utils().Database(connection, execute_plugins=False)
     for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
         with database.atomic():
             step(database)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _sqlite_utils() -> ModuleType:
+    """The module, imported when it is first needed, without numpy and pandas: no migration needs them, and they take 15 MB."""
+    left_out = [name for name in ("numpy", "pandas") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]  # None: an import of it fails
+    try:
+        return importlib.import_module("sqlite_utils")
+    finally:
+        for name in left_out:
+            sys.modules.pop(name, None)
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

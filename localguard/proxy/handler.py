@@ -45,6 +45,7 @@ from localguard.proxy.headers import (
     upstream_headers,
     without_credentials,
 )
+from localguard.proxy.heap import Heap
 from localguard.proxy.knowledge import Knowledge
 from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
@@ -121,6 +122,7 @@ class Guard:
         self._memories = memories
         self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
         self._ids = ExchangeIds()
+        self._heap = Heap()
         self._deciding = Deciding(
             OllamaModels(upstream, announce=recorder.model_check), lambda text: scan_pool.scanner.by_rules(text), clock
         )
@@ -168,7 +170,10 @@ class Guard:
         finally:
             if not passed:
                 self._budgets.release(exchange)
-        return await self._exchange_with_upstream(request, exchange, redacted, headers)
+        try:
+            return await self._exchange_with_upstream(request, exchange, redacted, headers)
+        finally:
+            self._heap.used(len(body))
 
     # locate
 
