@@ -6,11 +6,11 @@ What a channel still holds is sent as one more event of its own kind before the 
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TypeVar
 
 import orjson
 
+from localguard.exchange.framing import Framing, of_file
 from localguard.exchange.history import ids_of_reply
 from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
 from localguard.exchange.memory import WorkspaceMemory
@@ -37,6 +37,7 @@ from localguard.wire.format import (
 )
 from localguard.wire.generic import GENERIC
 from localguard.wire.json_edit import JsonInvalid, load
+from localguard.wire.multipart import MULTIPART
 from localguard.wire.ndjson import LineParser
 from localguard.wire.refusal import render_event
 from localguard.wire.sse import Event, EventParser, StreamTooLong, encode
@@ -52,18 +53,9 @@ _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
 _MAX_HELD = 1_000
+_NAMING = frozenset({responses.RESPONSES.name, GENERIC.name, MULTIPART.name})
+"""Formats whose events name what the provider keeps."""
 T = TypeVar("T")
-
-
-class Framing(Enum):
-    """How a reply's body is cut."""
-
-    UNDECIDED = "undecided"
-    SSE = "sse"
-    NDJSON = "ndjson"
-    JSON = "json"
-    TEXT = "text"
-    VERBATIM = "verbatim"
 
 
 @dataclass(slots=True)
@@ -107,6 +99,7 @@ class ReplyRestorer:
         self._leaves = LeafRestorer(format, memory, self._reader, asked_for_json=asked_for_json)
         self._asked_for_json = asked_for_json
         self._is_text = False
+        self._is_file = False
         self._plain = PlainText(memory, self.report)
         self.ended = False
         self.held: set[str] = set()
@@ -136,7 +129,9 @@ class ReplyRestorer:
             self._framing = Framing.SSE
         elif kind in ("application/x-ndjson", "application/jsonl", "application/x-jsonl", "application/x-jsonlines"):
             self._framing = Framing.NDJSON
-        elif kind.startswith(("image/", "audio/", "video/", "application/octet-stream", "application/zip")):
+        elif kind == "application/octet-stream":
+            self._is_file = True
+        elif kind.startswith(("image/", "audio/", "video/", "application/zip")):
             self._framing = Framing.VERBATIM
         elif kind == "application/json" and not self._stream:
             self._framing = Framing.JSON
@@ -197,7 +192,9 @@ class ReplyRestorer:
         head = bytes(self._whole[:64]).lstrip()
         if not head:
             return b""
-        if self._is_lines(head):
+        if self._is_file:
+            self._framing = of_file(self._whole)
+        elif self._is_lines(head):
             self._framing = Framing.NDJSON
         elif head[:1] in (b"{", b"["):
             self._framing = Framing.JSON
@@ -284,7 +281,7 @@ class ReplyRestorer:
         """What goes before this event, and its new data where something in it changed."""
         reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
         self._provenance.read_event(value, data)
-        if self._format is responses.RESPONSES or self._format is GENERIC:
+        if self._format.name in _NAMING:
             self._note_held(value)
         changed: dict[Path, str] = {}
         closing = set(self._channels) if reading.closes_all else set(reading.closes)

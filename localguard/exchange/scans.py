@@ -9,6 +9,8 @@ from localguard.exchange.member_names import MAX_KEYED, with_context
 from localguard.exchange.texts import MAX_NESTING, NUMBER_DIGITS
 from localguard.wire.json_edit import JsonInvalid, LeafKind, lift_spans, parse
 
+_DOCUMENT = re.compile(rb"^[ \t]*[{\[][^\n]*[}\]][ \t\r]*$", re.MULTILINE)
+"""A line that may be a JSON document."""
 _ASSIGNS = re.compile(rb"[:=]")
 
 
@@ -71,7 +73,28 @@ def _add_scans(
                 elif len(leaf.text) > 3:
                     _add_scans(found, leaf.text.encode(), name, ((text, leaf.start), *levels), depth + 1)
             return
+        lines = _json_lines(text) if document is None else []
+        for start, line in lines:
+            _add_scans(found, line, context, ((text, -start - 1), *levels), depth + 1)
+        if lines:
+            return
     _add_keyed(found, text, context, levels)
+
+
+def _json_lines(text: bytes) -> list[tuple[int, bytes]]:
+    """The lines of a text whose first line is a JSON document (JSON lines, logs), other lines in groups, with their offsets."""
+    if not _DOCUMENT.match(text) or b"\n" not in text.strip():
+        return []
+    parts: list[tuple[int, bytes]] = []
+    kept = 0
+    for found in _DOCUMENT.finditer(text):
+        if text[kept : found.start()].strip():
+            parts.append((kept, text[kept : found.start()]))
+        parts.append((found.start(), found.group()))
+        kept = found.end()
+    if text[kept:].strip():
+        parts.append((kept, text[kept:]))
+    return parts
 
 
 def _add_keyed(found: list[Scan], text: bytes, context: bytes, levels: tuple[tuple[bytes, int], ...]) -> None:

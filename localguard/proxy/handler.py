@@ -63,6 +63,7 @@ from localguard.proxy.upstream import (
 )
 from localguard.redact.redactor import Actions
 from localguard.redact.vault import TagCollision
+from localguard.wire import multipart
 from localguard.wire.coding import CodingError, decode_body
 from localguard.wire.providers import error_shape, model_in_path, wire_format
 from localguard.wire.refusal import HEADERS, Refusal, render_unknown_response
@@ -79,6 +80,7 @@ _SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-s
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 """In which JSON's bytes mean what the guard reads in them."""
+_FORM = "multipart/form-data"
 _UNSCANNED_TYPES = ("multipart/", "application/x-www-form-urlencoded")
 
 
@@ -206,6 +208,8 @@ class Guard:
             raise Refused(refusals.of_body(error)) from None
         declared = joined(headers, "content-type") or ""
         kind = declared.partition(";")[0].strip().lower()
+        if body and kind == _FORM:
+            return await self._form(exchange, body, declared)
         for unscanned in _UNSCANNED_TYPES if body else ():
             if kind.startswith(unscanned):
                 raise Refused(refusals.of_content_type(unscanned.rstrip("/")))
@@ -213,6 +217,20 @@ class Guard:
             raise Refused(refusals.CHARSET)
         exchange.has_body = bool(body)
         return body
+
+    @staticmethod
+    async def _form(exchange: Exchange, body: bytes, declared: str) -> bytes:
+        """A form with files, as the JSON that it is scanned as."""
+        try:
+            boundary = multipart.boundary_of(declared)
+            made = await _off_loop(lambda: multipart.to_json(body, boundary), len(body))
+        except multipart.MultipartInvalid as error:
+            raise Refused(refusals.of_form(error)) from None
+        kept = [pair for pair in exchange.admitted.headers if pair[0].lower() != "content-type"]
+        headers = (*kept, ("Content-Type", multipart.CONTENT_TYPE))
+        exchange.admitted = replace(exchange.admitted, headers=headers)
+        exchange.format, exchange.has_body = multipart.MULTIPART, True
+        return made
 
     async def _read(self, exchange: Exchange, body: bytes) -> RequestReading:
         """Parse and scan what is new in this request."""
@@ -307,8 +325,17 @@ class Guard:
         assert exchange.facts is not None
         exchange.paused = self._pause.covers(exchange.caller)
         actions = _PAUSED if exchange.paused else _actions(exchange.decision)
+
+        def redact() -> Redacted:
+            made = reading.redact(actions)
+            if exchange.format is not multipart.MULTIPART:
+                return made
+            return replace(made, body=multipart.from_json(made.body))
+
         try:
-            exchange.redacted = await _off_loop(lambda: reading.redact(actions), exchange.facts.new_bytes)
+            exchange.redacted = await _off_loop(redact, exchange.facts.new_bytes)
+        except multipart.MultipartInvalid as error:
+            raise Refused(refusals.of_form(error)) from None
         except RequestRefused as refused:
             raise Refused(refusals.of_request(refused)) from None
         except TagCollision:

@@ -91,6 +91,18 @@ def of_content_type(kind: str) -> Refusal:
     )
 
 
+def of_form(error: LocalguardError) -> Refusal:
+    """A form with files that cannot be read without doubt."""
+    return Refusal(
+        400,
+        "form_invalid",
+        "form-strict",
+        f"The form cannot be read without doubt: {error}.",
+        "Send it as browsers do, one part a field.",
+        "agent",
+    )
+
+
 CHARSET = Refusal(
     400,
     "charset",

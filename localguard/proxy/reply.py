@@ -11,9 +11,13 @@ from localguard.proxy.headers import joined, reply_headers
 from localguard.proxy.live import Exchange
 from localguard.proxy.upstream import UpstreamError, UpstreamRefused, UpstreamReply
 from localguard.wire.coding import StreamDecoder, coding_of
+from localguard.wire.generic import GENERIC
+from localguard.wire.multipart import MULTIPART
 from localguard.wire.sse import StreamTooLong
 
 _MAX_REPLY = 1024 * 1024 * 1024
+_WITHOUT_END = frozenset({GENERIC.name, MULTIPART.name})
+"""Formats whose streams have no end mark that is known."""
 _REDIRECTS = (301, 302, 307, 308)
 
 
@@ -103,6 +107,6 @@ def judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, str | None, st
         return "failed", "guard" if guard else "provider", observed.error[:80]
     if observed is not None and exchange.reply is not None and not observed.complete:
         streamed = exchange.reply.framing in (Framing.SSE, Framing.NDJSON)
-        if streamed and reply.close_delimited and exchange.format.name != "generic-json":
+        if streamed and reply.close_delimited and exchange.format.name not in _WITHOUT_END:
             return "cut", "provider", "no-end-mark"
     return "completed", None, None

@@ -500,3 +500,16 @@ def test_a_key_in_the_query_under_another_name_than_key_gets_a_placeholder() -> 
     redacted = workspace.send(CHAT, {"model": "m"}, query=f"api_key={VALUES[0]}&key={VALUES[1]}")
     assert redacted.query.startswith("api_key=LG_")
     assert redacted.query.endswith(f"&key={VALUES[1]}")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+@pytest.mark.parametrize("around", ["{}", "{}not json: S3CR-between~\n{}", "{}{{cut off\n"])
+def test_a_value_in_json_lines_is_read_as_each_line_says(end: str, around: str) -> None:
+    value = 'S3CR-"quo\\te" d~'
+    line = json.dumps({"a": [value, json.dumps({"b": value})]}) + "\n"
+    text = around.format(line * 2, line).replace("\n", end or "\n").rstrip("\n" if not end else "")
+    workspace = Workspace()
+    body = {"messages": [{"role": "user", "content": text}]}
+    sent = orjson.loads(workspace.send(CHAT, body).body)
+    assert "S3CR" not in sent["messages"][0]["content"]
+    assert workspace.turned_back(sent) == body
