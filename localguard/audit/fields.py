@@ -111,6 +111,8 @@ class ExchangeContext(TypedDict, total=False):
     workspace: str | None
     """Name from the policy file, else a keyed digest; null where the work is unattributed."""
     attribution: Attribution
+    token_elsewhere: bool
+    """The token is one workspace's, and the process at work in another, which binds too (`beside` in ``local``)."""
     sensitivity: str
     task: str | None
     cost_bucket: str | None

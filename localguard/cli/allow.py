@@ -1,14 +1,13 @@
 """`localguard allow`: values that may leave although a detector finds them, each with a reason."""
 
 import getpass
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from localguard.cli.clock import now
+from localguard.cli.clock import expiry, now
 from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import HomeOption, JsonOption, PolicyOption, located
 from localguard.cli.output import print_json, print_table, printable
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from localguard.config.allow_list import AllowList
     from localguard.config.home import Home
 
-_PERIOD = re.compile(r"(\d{1,4})([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 _ReasonOption = Annotated[str, typer.Option("--reason", help="Why the value may leave; kept with the entry.")]
 _ExpiresOption = Annotated[
     str | None,
@@ -78,7 +75,7 @@ def add(
         reason=_reason(reason),
         author=_author(),
         added=now(),
-        expires=_expiry(expires),
+        expires=expiry(expires),
     )
     _list(place).add([made])
     until = f" until {made.expires}" if made.expires else ""
@@ -142,9 +139,9 @@ def import_baseline(
     place = located(home, policy)
     place.create()
     name, fingerprint = _fingerprints_here(place)
-    added, expiry = now(), _expiry(expires)
+    added, ends = now(), expiry(expires)
     entries = [
-        AllowEntry(fingerprint(value), "", name, _reason(reason), _author(), added, expiry) for value in found.values
+        AllowEntry(fingerprint(value), "", name, _reason(reason), _author(), added, ends) for value in found.values
     ]
     _list(place).add(entries)
     for sentence in found.left_out:
@@ -190,16 +187,6 @@ def _reason(text: str) -> str:
     if not said:
         raise WrongUse("Say why, with --reason.")
     return said[:500]
-
-
-def _expiry(period: str | None) -> str | None:
-    if period is None:
-        return None
-    found = _PERIOD.fullmatch(period.strip().lower())
-    if found is None or found[1].strip("0") == "":
-        raise WrongUse("--expires is a number of hours, days or weeks: 12h, 30d, 8w.")
-    ends = datetime.now(UTC) + timedelta(hours=int(found[1]) * _HOURS[found[2]])
-    return ends.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _author() -> str:

@@ -77,18 +77,17 @@ def trust_clock(
 def _read(home: "Home") -> dict[str, Any]:
     """The same as the guard answers, from the log and the policy file."""
     from localguard.audit.charges import latest_charge, read_charges
-    from localguard.config.policy_files import load_policy
+    from localguard.config.policy_files import load_layers
     from localguard.policy.budget_words import told
     from localguard.policy.budgets_in_force import in_force
     from localguard.policy.ledger import Ledger
     from localguard.policy.ledger_time import LedgerTime
 
-    layer = load_policy(home.policy_file)
     wall = datetime.now(UTC)
     times = LedgerTime(wall, 0, latest_charge(home.audit_db) if _exists(home.audit_db) else None)
     now = times.now(wall, 0)
     charges = read_charges(home.audit_db, now - _LONGEST_PERIOD) if _exists(home.audit_db) else []
-    standings = Ledger(charges).standings(in_force((layer,)), now)
+    standings = Ledger(charges).standings(in_force(tuple(load_layers(home))), now)
     return {
         "now": now.isoformat(),
         "clock_held": times.held,

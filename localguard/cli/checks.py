@@ -94,6 +94,18 @@ def _keys(home: Home, port: int) -> _Result:
     return Verdict.WARN, said, "With a desktop keychain, programs that copy the disk cannot read it."
 
 
+def _key_age(home: Home, port: int) -> _Result:
+    from localguard.cli.clock import days_since
+    from localguard.config.keys import ROTATE_AFTER_DAYS, Keys
+
+    stored = Keys(home, env=os.environ).list()
+    old = [key.name for key in stored if (days_since(key.created) or 0) > ROTATE_AFTER_DAYS]
+    if old:
+        said = f"stored for more than {ROTATE_AFTER_DAYS} days: {', '.join(old)}"
+        return Verdict.WARN, said, f"Make a new one at the provider, then `localguard key rotate {old[0]}`."
+    return Verdict.OK, f"{len(stored)} endpoint keys, none older than {ROTATE_AFTER_DAYS} days", ""
+
+
 def _port(home: Home, port: int) -> _Result:
     from localguard.proxy.control_client import ControlClient
 
@@ -215,6 +227,7 @@ CHECKS: tuple[tuple[str, Callable[[Home, int], _Result]], ...] = (
     ("python", _python),
     ("home", _home),
     ("keys", _keys),
+    ("key age", _key_age),
     ("port", _port),
     ("policy", _policy),
     ("log", _log),

@@ -1,8 +1,36 @@
-"""The one place where commands read the clock."""
+"""The one place where commands read the clock, and what they understand of spans of time."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
+
+from localguard.cli.exit_codes import WrongUse
+
+_PERIOD = re.compile(r"(\d{1,4})([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 
 
 def now() -> str:
     """Return the time in UTC as ISO 8601 with seconds, e.g. `2026-11-03T09:30:00Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _spelled(datetime.now(UTC))
+
+
+def expiry(period: str | None) -> str | None:
+    """Return when a period from now is over, spelled as `now`; None for none. Raises WrongUse for what is no period."""
+    if period is None:
+        return None
+    found = _PERIOD.fullmatch(period.strip().lower())
+    if found is None or found[1].strip("0") == "":
+        raise WrongUse("--expires is a number of hours, days or weeks: 12h, 30d, 8w.")
+    return _spelled(datetime.now(UTC) + timedelta(hours=int(found[1]) * _HOURS[found[2]]))
+
+
+def days_since(time: str) -> int | None:
+    """Return how many whole days ago a time of `now`'s spelling is; None for what is none."""
+    try:
+        return max((datetime.now(UTC) - datetime.fromisoformat(time)).days, 0)
+    except (ValueError, TypeError):
+        return None
+
+
+def _spelled(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

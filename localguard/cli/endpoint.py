@@ -32,7 +32,7 @@ def list_endpoints(home: HomeOption = None, policy: PolicyOption = None, as_json
     if as_json:
         print_json([{"class": str(e.endpoint_class), **asdict(e)} for e in endpoints])
         return
-    rows = [(e.name, e.kind, str(e.endpoint_class), e.credential, e.base_url) for e in endpoints]
+    rows = [(e.name, e.kind, str(e.endpoint_class), e.credential_alias, e.base_url) for e in endpoints]
     print_table(rows, ("name", "kind", "class", "credential", "base url"))
 
 
@@ -50,7 +50,9 @@ def add(
     endpoint_class: Annotated[
         str | None, typer.Option("--class", help="local, enterprise, hosted or experimental.")
     ] = None,
-    credential: Annotated[str | None, typer.Option("--credential", help="client, or keyring:NAME.")] = None,
+    credential: Annotated[
+        str | None, typer.Option("--credential", help="client, keyring:NAME, or command:LINE (run without a shell).")
+    ] = None,
     identity: Annotated[
         str | None, typer.Option("--identity", help="Whose key it is: personal, team or service.")
     ] = None,

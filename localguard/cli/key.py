@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from localguard.cli.clock import now
+from localguard.cli.clock import days_since, now
 from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import HomeOption, JsonOption, located
 from localguard.cli.output import print_json, print_table
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
     )
     group.command("set", epilog="Example: localguard key set work < key.txt")(set_key)
+    group.command("rotate", epilog="Example: localguard key rotate work < new-key.txt")(rotate)
     group.command("list", epilog="Example: localguard key list --json")(list_keys)
     group.command("remove", epilog="Example: localguard key remove work")(remove)
     app.add_typer(group, name="key")
@@ -40,26 +41,85 @@ def _keys(home: "Path | None") -> "Keys":
     return Keys(place, env=os.environ)
 
 
-def set_key(name: _NameArgument, home: HomeOption = None) -> None:
+_OriginOption = Annotated[
+    str | None,
+    typer.Option("--origin", help="Give the key out for this address only, e.g. https://api.openai.com."),
+]
+
+
+def set_key(name: _NameArgument, origin: _OriginOption = None, home: HomeOption = None) -> None:
     """Store a key, asked for without echo or read from standard input.
 
     NAME is that of an endpoint's credential keyring:NAME. A key on the command line would stand in the shell's history.
     """
-    value = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(1 << 17).strip()
-    try:
-        _keys(home).set(name, value, now=now())
-    except ValueError as error:
-        raise WrongUse(f"This cannot be a key: {error}.") from None
+    _store(_keys(home), name, _origin(origin))
     typer.echo(f"The key {name} is stored.")
 
 
+def rotate(name: _NameArgument, home: HomeOption = None) -> None:
+    """Put a new key in the place of a stored one, asked for without echo or read from standard input.
+
+    Requests from then on use the new one; afterwards end the old one at the provider.
+    """
+    keys = _keys(home)
+    known = {key.name: key for key in keys.list()}
+    if name not in known:
+        raise WrongUse(f"There is no key named {name}. Store it with `localguard key set {name}`.")
+    _store(keys, name, known[name].origin)
+    typer.echo(f"The key {name} is replaced. Now end the old one at the provider.")
+
+
+def _store(keys: "Keys", name: str, origin: str | None) -> None:
+    value = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read(1 << 17).strip()
+    try:
+        keys.set(name, value, now=now(), origin=origin)
+    except ValueError as error:
+        raise WrongUse(f"This cannot be a key: {error}.") from None
+
+
+def _origin(given: str | None) -> str | None:
+    from localguard.config.endpoint_address import normal_url, origin_of, problem_with_url
+
+    if given is None:
+        return None
+    problem = problem_with_url(given, allow_http=True)
+    if problem is not None:
+        raise WrongUse(f"The address {problem}.")
+    return origin_of(normal_url(given))
+
+
 def list_keys(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the names of stored keys, never their values."""
-    stored = _keys(home).list()
+    """List the names of stored keys, their age and where they may go, never their values.
+
+    Keys older than 90 days are marked: replace them with `key rotate`.
+    """
+    from localguard.config.keys import ROTATE_AFTER_DAYS
+
+    stored = [(key, days_since(key.created)) for key in _keys(home).list()]
     if as_json:
-        print_json([{"name": key.name, "created": key.created} for key in stored])
+        print_json(
+            [
+                {
+                    "name": key.name,
+                    "created": key.created,
+                    "days": days,
+                    "rotate": (days or 0) > ROTATE_AFTER_DAYS,
+                    "origin": key.origin,
+                }
+                for key, days in stored
+            ]
+        )
         return
-    print_table([(key.name, key.created) for key in stored], ("name", "stored"))
+    rows = [
+        (
+            key.name,
+            key.created,
+            "?" if days is None else f"{days} days{', rotate it' if days > ROTATE_AFTER_DAYS else ''}",
+            key.origin or "any endpoint that names it",
+        )
+        for key, days in stored
+    ]
+    print_table(rows, ("name", "stored", "age", "given out for"))
 
 
 def remove(name: _NameArgument, home: HomeOption = None) -> None:

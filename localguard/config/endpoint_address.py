@@ -86,3 +86,9 @@ def literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address 
         return None
     mapped = address.ipv4_mapped if address.version == 6 else None
     return mapped or address
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address: where a credential may go."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -37,6 +37,8 @@ Backend = Literal["keychain", "file"]
 _SERVICE: Final = "localguard"
 _REFUSED: Final = ("keyring.backends.null", "keyring.backends.fail", "keyrings.alt", "keyring.backends.chainer")
 """Back ends that store nothing, or in clear text; of a chain the members are tried one by one."""
+ROTATE_AFTER_DAYS: Final = 90
+"""After which people are reminded to replace a key."""
 _MAX_KEY_LENGTH: Final = 64 * 1024
 
 
@@ -58,6 +60,8 @@ class StoredKey:
 
     name: str
     created: str
+    origin: str | None = None
+    """The only origin that the key may be sent to, where one was given."""
 
 
 @dataclass(slots=True)
@@ -118,9 +122,10 @@ class Keys:
         """Return 32 bytes for a purpose of this home that is no workspace's. Raises like `workspace_key`."""
         return self._derive(b"localguard purpose key 1", purpose)
 
-    def set(self, name: str, value: str, *, now: str) -> None:
+    def set(self, name: str, value: str, *, now: str, origin: str | None = None) -> None:
         """Store an endpoint key durably, replacing an older one. `now` is UTC in ISO 8601.
 
+        With `origin` (scheme, host and port) the key is given out for that origin only, whatever the policy file says.
         Raises ValueError for an empty or over-long value or one with line breaks, KeychainUnavailable, KeysDamaged.
         """
         if not value or len(value) > _MAX_KEY_LENGTH or any(c in value for c in "\r\n\0"):
@@ -130,21 +135,30 @@ class Keys:
             with exclusively(self._lock_file):
                 document = self._read_document()
                 nonce = secrets.token_bytes(12)
-                sealed = AESGCM(_wrapping(root)).encrypt(nonce, value.encode(), _bound(document, name))
+                sealed = AESGCM(_wrapping(root)).encrypt(nonce, value.encode(), _bound(document, name, origin))
                 document.entries[name] = {"nonce": _b64(nonce), "sealed": _b64(sealed), "created": now}
+                if origin is not None:
+                    document.entries[name]["origin"] = origin
                 self._write_document(document)
 
-    def get(self, name: str) -> str:
-        """Return an endpoint key. Raises KeyUnknown, KeychainUnavailable, KeysDamaged."""
+    def get(self, name: str, origin: str | None = None) -> str:
+        """Return an endpoint key, to be sent to `origin`. Raises KeyUnknown, KeychainUnavailable, KeysDamaged."""
         with self._lock:
             root = self._open()
             document = self._read_document()
             entry = document.entries.get(name)
             if entry is None:
                 raise KeyUnknown(f"There is no key named {name}. Store it with `localguard key set {name}`.")
+            bound_to = entry.get("origin")
+            if bound_to is not None and bound_to != origin:
+                raise KeyUnknown(
+                    f"The key {name} was stored for {bound_to} only. Correct the endpoint's base_url, or store it again."
+                )
             try:
                 opened = AESGCM(_wrapping(root)).decrypt(
-                    base64.b64decode(entry["nonce"]), base64.b64decode(entry["sealed"]), _bound(document, name)
+                    base64.b64decode(entry["nonce"]),
+                    base64.b64decode(entry["sealed"]),
+                    _bound(document, name, bound_to),
                 )
                 return opened.decode()
             except (InvalidTag, ValueError, KeyError, TypeError):
@@ -158,7 +172,10 @@ class Keys:
             if not self._file.exists():
                 return ()
             entries = self._read_document().entries
-            return tuple(StoredKey(name, entries[name].get("created", "")) for name in sorted(entries))
+            return tuple(
+                StoredKey(name, entry.get("created", ""), entry.get("origin"))
+                for name, entry in sorted(entries.items())
+            )
 
     def remove(self, name: str) -> None:
         """Forget an endpoint key durably. Raises KeyUnknown, KeysDamaged."""
@@ -347,9 +364,10 @@ def _check(root: bytes) -> str:
     return hmac.new(root, b"localguard root check 1", hashlib.sha256).hexdigest()[:32]
 
 
-def _bound(document: _Document, name: str) -> bytes:
-    """Return what an encrypted entry is bound to: it cannot be moved to another name or home."""
-    return f"localguard endpoint key 1\0{document.home_id}\0{name}".encode()
+def _bound(document: _Document, name: str, origin: str | None) -> bytes:
+    """Return what an encrypted entry is bound to: it cannot be moved to another name, origin or home."""
+    where = "" if origin is None else f"\0{origin}"
+    return f"localguard endpoint key 1\0{document.home_id}\0{name}{where}".encode()
 
 
 def _b64(data: bytes) -> str:

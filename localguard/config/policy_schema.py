@@ -21,7 +21,13 @@ Globs = Annotated[list[Glob], Field(min_length=1, max_length=1000)]
 
 EndpointName = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z0-9][a-z0-9-]*$")]
 HeaderName = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-Credential = Annotated[str, StringConstraints(pattern=r"^(?:client|keyring:[A-Za-z0-9][A-Za-z0-9._-]{0,63})$")]
+Credential = Annotated[
+    str,
+    StringConstraints(
+        max_length=1000,
+        pattern=r"^(?:client|keyring:[A-Za-z0-9][A-Za-z0-9._-]{0,63}|command:[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*)$",
+    ),
+]
 
 Class = Literal["local", "enterprise", "hosted", "experimental"]
 SensitivityWord = Literal["public", "internal", "sensitive", "restricted"]

@@ -77,7 +77,10 @@ def _pattern_words(path: Path) -> str:
     if (path[:1] == ("endpoints",) and field == "name") or path[-2:] in _ENDPOINT_NAMES:
         return "must be lower case letters, digits and hyphens, starting with a letter or digit."
     if field == "credential":
-        return 'must be "client" or "keyring:NAME", NAME being letters, digits, dots, hyphens and underscores.'
+        return (
+            'must be "client", "keyring:NAME" (NAME being letters, digits, dots, hyphens and underscores) or '
+            '"command:PROGRAM ARGUMENTS".'
+        )
     if field == "auth_headers":
         return "must be a header name."
     return "must hold no tab, line break or other control character, and must not be empty."

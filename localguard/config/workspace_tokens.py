@@ -9,7 +9,9 @@ import secrets
 import string
 import threading
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from localguard.config.home import Home, exclusively, write_private
 from localguard.errors import LocalguardError
@@ -34,6 +36,17 @@ class Binding:
     directory: str | None
     created: str
     """UTC, ISO 8601."""
+    endpoints: tuple[str, ...] | None = None
+    """Names of the endpoints that it is good for; None for all."""
+    expires: str | None = None
+    """UTC, ISO 8601; None for never."""
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over; an end that cannot be read is over."""
+        try:
+            return self.expires is not None and datetime.fromisoformat(self.expires) <= now
+        except (ValueError, TypeError):
+            return True
 
 
 class Tokens:
@@ -51,7 +64,15 @@ class Tokens:
         self._seen: tuple[int, int, int] | None = None
         self._bindings: dict[str, Binding] = {}
 
-    def create(self, *, workspace: str | None = None, directory: Path | None = None, now: str) -> str:
+    def create(
+        self,
+        *,
+        workspace: str | None = None,
+        directory: Path | None = None,
+        now: str,
+        endpoints: tuple[str, ...] | None = None,
+        expires: str | None = None,
+    ) -> str:
         """Make a token for a configured workspace or a directory, store its hash durably, and return it this once.
 
         `now` is UTC in ISO 8601. Raises ValueError unless exactly one of the two is given, TokensDamaged.
@@ -63,7 +84,7 @@ class Tokens:
         with self._lock, exclusively(self._lock_file):
             digest = self._digest(token)
             self._load()
-            self._bindings[digest] = Binding(digest[:10], workspace, place, now)
+            self._bindings[digest] = Binding(digest[:10], workspace, place, now, endpoints, expires)
             self._store()
         return token
 
@@ -120,7 +141,7 @@ class Tokens:
             return
         try:
             raw = json.loads(self._file.read_bytes())
-            self._bindings = {digest: Binding(**entry) for digest, entry in raw["tokens"].items()}
+            self._bindings = {digest: _binding(entry) for digest, entry in raw["tokens"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise TokensDamaged(
                 f"{self._file} cannot be read. Move it away and make new tokens with `localguard workspace token`."
@@ -132,3 +153,8 @@ class Tokens:
         write_private(self._file, json.dumps({"version": 1, "tokens": entries}, indent=1).encode())
         found = self._file.stat()
         self._seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _binding(entry: dict[str, Any]) -> Binding:
+    endpoints = entry.get("endpoints")
+    return Binding(**{**entry, "endpoints": None if endpoints is None else tuple(map(str, endpoints))})

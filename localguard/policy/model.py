@@ -111,7 +111,7 @@ class Endpoint:
     """Scheme, host, port and path prefix without a slash at its end; no user, query or fragment."""
     endpoint_class: EndpointClass
     credential: str = "client"
-    """`client` (what the agent sends goes on) or `keyring:NAME` (the guard adds the key)."""
+    """`client` (what the agent sends goes on), `keyring:NAME` or `command:LINE` (the guard adds its own)."""
     identity: str | None = None
     """`personal`, `team`, `service`, or None where the policy does not say whose key this is."""
     support: str | None = None
@@ -131,6 +131,19 @@ class Endpoint:
     def keyring_name(self) -> str | None:
         """NAME of `keyring:NAME`, None when the agent's own credential is passed on."""
         return self.credential.removeprefix("keyring:") if self.credential.startswith("keyring:") else None
+
+    @property
+    def credential_command(self) -> str | None:
+        """LINE of `command:LINE`, None for any other credential."""
+        return self.credential.removeprefix("command:") if self.credential.startswith("command:") else None
+
+    @property
+    def credential_alias(self) -> str:
+        """What lists and records call the credential: of a command line its first word, without directories."""
+        if (command := self.credential_command) is None:
+            return self.credential
+        first = command.split()[0] if command.split() else ""
+        return f"command:{first.replace(chr(92), '/').rpartition('/')[2]}"
 
 
 @dataclass(frozen=True, slots=True)

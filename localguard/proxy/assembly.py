@@ -17,6 +17,7 @@ from localguard import __version__
 from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.store import Store
 from localguard.config.allow_list import AllowList, AllowWatch
+from localguard.config.credential_commands import CredentialCommands
 from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
@@ -34,6 +35,7 @@ from localguard.proxy.control import Call, Control
 from localguard.proxy.executing import Executing
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
+from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.routes import RouteSwitches
@@ -113,7 +115,7 @@ class Assembly:
             asking=asking,
             pause=Pause(store, control, callers, lambda: guard.policy),
             switches=RouteSwitches(RoutesFile(home), store, control, lambda: guard.policy.endpoints),
-            keys=keys,
+            credentials=OwnCredentials(keys, CredentialCommands()),
             memories=memories,
             admission=Admission(server.port),
             control=control,
@@ -160,7 +162,7 @@ class Assembly:
                     "kind": endpoint.kind,
                     "class": str(endpoint.endpoint_class),
                     "base_url": endpoint.base_url,
-                    "credential": endpoint.credential,
+                    "credential": endpoint.credential_alias,
                 }
                 for endpoint in policy.endpoints.values()
             ],

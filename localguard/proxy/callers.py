@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -84,6 +85,8 @@ class Caller:
     attribution: str
     policy_digest: str
     for_organisation: ForOrganisation | None = None
+    elsewhere: bool = False
+    """Its token is another workspace's than the one that the process is at work in."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -152,6 +155,7 @@ class Callers:
                 "No endpoint has this name. Use /<endpoint>/…, see `localguard endpoint list`.",
             )
         binding: Binding | None = None
+        elsewhere = False
         if kind.token is not None:
             binding = await asyncio.to_thread(self._tokens.lookup, kind.token)
             if binding is None:
@@ -160,8 +164,13 @@ class Callers:
                     "localguard_token_unknown",
                     "The workspace token is not known to this guard. Make one with `localguard workspace token`.",
                 )
+            _check_scope(binding, endpoint)
             workspace = await asyncio.to_thread(self._of_binding, policy, binding)
             attribution = "token"
+            at = await self._of_origin(origin, policy)
+            if at.attributed and not at.several and at.id != workspace.id:
+                workspace = workspace.and_also([at])  # a token that strayed: the work there binds too
+                elsewhere = True
         else:
             workspace = await self._of_origin(origin, policy)
             attribution = "peers" if workspace.several else "peer" if workspace.attributed else "none"
@@ -186,6 +195,7 @@ class Callers:
             attribution=attribution,
             policy_digest=policy.digest,
             for_organisation=await self._for_organisation(origin, binding, policy),
+            elsewhere=elsewhere,
         )
 
     async def peer_of(self, request: web.BaseRequest) -> Peer | None:
@@ -252,3 +262,18 @@ class Callers:
         roots = dict.fromkeys(root for one in workspace.candidates for root in one.roots)
         found = [self._repositories.layer_for(root) for root in roots]
         return tuple(layer for layer in found if layer is not None)
+
+
+def _check_scope(binding: Binding, endpoint: Endpoint) -> None:
+    if binding.expired(datetime.now(UTC)):
+        raise AdmissionRefused(
+            403,
+            "localguard_token_expired",
+            "The workspace token has expired. Make another with `localguard workspace token`.",
+        )
+    if binding.endpoints is not None and endpoint.name not in binding.endpoints:
+        raise AdmissionRefused(
+            403,
+            "localguard_token_scope",
+            "The workspace token is good for other endpoints. Make one for this with `localguard workspace token --endpoint`.",
+        )

@@ -18,7 +18,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from localguard.config.agents import agent_of
-from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, KeyUnknown
+from localguard.config.keys import KeychainUnavailable, KeysDamaged
 from localguard.config.workspace_tokens import TokensDamaged
 from localguard.detect.finding import Finding
 from localguard.detect.rules import RuleInvalid
@@ -49,6 +49,7 @@ from localguard.proxy.heap import Heap
 from localguard.proxy.knowledge import Knowledge
 from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
+from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
@@ -94,7 +95,7 @@ class Guard:
         scan_pool: ScanPool,
         upstream: Upstream,
         callers: Callers,
-        keys: Keys,
+        credentials: OwnCredentials,
         memories: Memories,
         admission: Admission,
         control: Control,
@@ -117,7 +118,7 @@ class Guard:
         self._scan_pool = scan_pool
         self._upstream = upstream
         self._callers = callers
-        self._keys = keys
+        self._credentials = credentials
         self._admission = admission
         self._control = control
         self._limits = limits
@@ -440,11 +441,8 @@ class Guard:
         if endpoint.credential == "client" and exchange.routed is not None:
             headers = [pair for index, pair in enumerate(headers) if index in scanned]  # the agent's key is another's
         if endpoint.credential != "client":
-            name = endpoint.credential.removeprefix("keyring:")
-            try:
-                key = await asyncio.to_thread(self._keys.get, name)
-            except (KeychainUnavailable, KeysDamaged, KeyUnknown) as error:
-                raise Refused(refusals.of_keys(error)) from None
+            key = await self._credentials.of(endpoint)
+            exchange.memory.know_credential(key)
             headers = [pair for index, pair in enumerate(headers) if index in scanned]
             headers += credential_headers(endpoint.kind, admitted.path, key)
         length = (

@@ -55,7 +55,7 @@ def context(exchange: Exchange) -> ExchangeContext:
         retention=endpoint.retention,
         contract=endpoint.contract,
         support=endpoint.support,
-        credential=endpoint.credential,
+        credential=endpoint.credential_alias,
         identity=endpoint.identity,
         wire=exchange.format.name,
         method=exchange.method,
@@ -63,6 +63,8 @@ def context(exchange: Exchange) -> ExchangeContext:
         transport="http",
         policy=caller.policy_digest,
     )
+    if caller.elsewhere:
+        made["token_elsewhere"] = True
     if facts is not None:
         made["model"] = facts.model if exchange.redacted is not None else None
         made["tools"] = list(facts.tools)[:200]

@@ -43,7 +43,7 @@ def test_a_key_is_stored_from_standard_input_and_never_printed(home: Home) -> No
     listed = process("key", "list")
     assert b"work" in listed.stdout
     shown = json.loads(process("key", "list", "--json").stdout)
-    assert [set(entry) for entry in shown] == [{"name", "created"}]
+    assert [set(entry) for entry in shown] == [{"name", "created", "days", "rotate", "origin"}]
     everything = stored.stdout + stored.stderr + listed.stdout + listed.stderr
     everything += b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
     assert value.encode() not in everything
