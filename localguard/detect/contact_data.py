@@ -21,10 +21,10 @@ _NO_MAIL_USER: Final = re.compile(
     re.IGNORECASE,
 )
 _FILE_ENDINGS: Final = word_set(
-    "png jpg jpeg gif svg webp ico bmp js ts tsx jsx mjs cjs css scss less html htm json yaml yml toml xml md txt py rb rs "
+    "png jpg jpeg gif svg webp ico bmp js ts tsx jsx mjs cjs css scss less html htm json yaml yml toml xml txt py rb "
     "go java kt c h cc cpp hpp cs sh bash zsh fish ps1 bat exe dll so dylib zip gz tar tgz bz2 xz whl jar war log lock "
     "map service socket timer target mount slice scope device conf cfg ini sql db pdf doc csv tsv mp4 mp3 wav woff ttf "
-    "vue svelte php pl lua el vim test spec"
+    "vue svelte php lua el vim test spec"
 )
 
 

@@ -21,7 +21,7 @@ PASSWORD_WORDS: Final = word_set(
     """
     password passwd passphrase passcode pass pwd pswd pw passw passwrd passwort kennwort zugangspasswort mdp motdepasse
     contrasena contrasenya contrasenia senha wachtwoord haslo losenord losen adgangskode kodeord passord salasana heslo
-    parola parole sifre sifresi jelszo lozinka geslo slaptazodis parool psk requirepass passin passout passwordhash
+    parola parole sifre sifresi jelszo lozinka geslo slaptazodis parool psk requirepass authtok passin passout passwordhash
     пароль κωδικος 密码 密碼
     口令 パスワード 비밀번호
     """

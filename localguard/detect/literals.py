@@ -5,22 +5,23 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
-from localguard.detect.randomness import looks_random, odd_case, surprise
+from localguard.detect.randomness import looks_random, no_word, odd_case, surprise
 from localguard.detect.references import refers
-from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, drawn_words, is_common, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
 
 # What weak keys hold as well: digests with their algorithm, UUIDs, ULIDs, paths, addresses, public keys.
 _IDENTITY: Final = re.compile(
     r"(?i)^(?:sha\d{1,3}|md5|blake\d?\w?|h1|mmh3|urn|arn|ssh-\w+|ecdsa-\w+|cus|sub|acct|price|prod|plan)[-:_ ]|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^0x|^M[IE][IGE]|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^(?-i:[A-Z]{2}[0-9a-f]{32})$|^0x|^M[IE][IGE]|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
 )
 # Words before a digest, as keys of caches are made; names of functions.
 _LABELLED: Final = re.compile(
     r"(?:[A-Za-z][\w.]*-)+(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})|[a-z0-9]{1,11}(?:_[a-z0-9]{1,11}){2,}"
 )
 _NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']?$")
+_COUNTRY_KEY: Final = re.compile(r"(?i)\W*pw\W*")
 _GIT_KEY: Final = re.compile(r"(?i)\bsigningkey$")  # of git: a fingerprint
 _TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
 _ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
@@ -44,6 +45,7 @@ _REFERENCE: Final = re.compile(
 # A word, a dot, and a word that ends in a number of several digits: chosen, not declared.
 _NUMBERED: Final = re.compile(r"[A-Za-z]\w*[.@_-]?[A-Za-z]\w*?\d{2,}")
 _INTERPOLATION: Final = re.compile(r"\$\{[^}]+\}|\{\{[^}]+\}\}|\$\([^)]+\)|#\{[^}]+\}")
+_JSON: Final = re.compile(r"\[?\{[ \t]*\\*[\"'][\w.-]+\\*[\"'][ \t]*:")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*")
 _PATH_OF_NAMES: Final = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+")
 _CALL_OR_INDEX: Final = re.compile(r"(?:new |await |not )?[A-Za-z_$][\w$.:<>*&]*[\(\[].*")
@@ -103,6 +105,8 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         or (text.startswith(("/", "./", "../", "~/")) and text.count("/") > 1)
     ):
         return False
+    if _JSON.match(text):
+        return False  # its own members say which of them are secret
     if is_weak_key(key):
         return _drawn(text, key)
     kind = secret_key_type(key)
@@ -114,6 +118,10 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if _is_name_of_itself(text.rstrip(": ?"), key) or plain_word(text.split(maxsplit=1)[0]) in PASSWORD_WORDS:
         return False
+    if _COUNTRY_KEY.fullmatch(key) and text.istitle() and text.replace(" ", "").isalpha():
+        return False  # Palau
+    if re.fullmatch(r"(?i)[a-z][\w.-]*:\w{0,5}", text) and not looks_random(text):
+        return False  # a host and its port
     if _GIT_KEY.search(key) and re.fullmatch(r"[0-9A-Fa-f]{8,40}", text):
         return False
     if syntax == "bare" and key.isupper() and "_" in key and text.rstrip(".").isalpha() and text.istitle():
@@ -126,8 +134,8 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
             return False
         if syntax == "bare":
             return any(_is_random(word) for word in text.split())
-        if not has_digit and (len(text.split()) < 4 or syntax != "quoted"):
-            return False
+        if not has_digit and not (syntax == "quoted" and (drawn_words(text) or _mostly_marks(text))):
+            return False  # a sentence, in whatever language
     return kind == "PASSWORD" or _strong_enough(text, has_digit)
 
 
@@ -136,6 +144,8 @@ def _drawn(text: str, key: str) -> bool:
     if _NUMBER_KEY.search(key):
         return text.isdigit() and 4 <= len(text) <= 8 and len(set(text)) > 1
     if len(text) < 16 or " " in text or _IDENTITY.search(text) or _referred(text) or _LABELLED.fullmatch(text):
+        return False
+    if len(set(text)) < 8 or (_PATH_OF_NAMES.fullmatch(text) and not odd_case(text)):
         return False
     return looks_random(text)
 
@@ -163,7 +173,7 @@ def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) 
         return False
     if _IDENTIFIER.fullmatch(text):
         if text.isalpha():
-            return (text.islower() or text[1:].islower()) and not is_common(text)
+            return (text.islower() or text[1:].islower() or no_word(text)) and not is_common(text)
         return has_digit and not is_common(text) and not _snake_of_words(text)
     return True
 
@@ -191,7 +201,7 @@ def _strong_enough(text: str, has_digit: bool) -> bool:
     """Keys, tokens and secrets are generated: long, and not a word. Passwords may be anything."""
     if len(text) < 8 or is_common(text):
         return False
-    if has_digit:
+    if has_digit or (no_word(text) and (text.islower() or text.isupper())):
         return True
     if text.isalpha():
         mixed_case = not (text.islower() or text.isupper() or text.istitle())

@@ -70,6 +70,8 @@ _OPENED_BY: Final = {
     "joint": "encoded/joined",
 }
 """Kind of disguise to the gate without which it is taken as it stands: `=7C` is no escape in most texts."""
+# Rules for values that nothing but their surroundings tell: those of what is decoded are not those of the text.
+_NEAR_ONLY: Final = ("alone/", "context/")
 _RUNS: Final = (
     ("encoded/base64", BASE64_GATE, base64_runs),
     ("encoded/hex", HEX_GATE, hex_runs),
@@ -90,7 +92,11 @@ class NormaliseEngine:
     """Decodes what its gates point at and runs the rules that know a value by itself on it."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = {rule.id: rule for rule in rules if rule.data_class is DataClass.SECRET}
+        self._rules = {
+            rule.id: rule
+            for rule in rules
+            if rule.data_class is DataClass.SECRET and not rule.id.startswith(_NEAR_ONLY)
+        }
         self._gates = [
             *(Gate(name, pattern, _REACH.get(name, 0), apart=True) for name, pattern in _GATES.items()),
             *(Gate(name, pattern, apart=True) for name, pattern, _ in _RUNS),

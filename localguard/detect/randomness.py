@@ -39,6 +39,7 @@ _SURPRISE: Final = (
     "55453567498443429533665766"
     "39860556399664369763697966"
 )
+_NO_WORD: Final = 4.4  # mean surprise of letter pairs that hardly any word or name reaches
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]+")
 _LETTERS: Final = re.compile(r"[a-z]+")
 _BOUNDARY: Final = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
@@ -85,6 +86,11 @@ def _random_segment(segment: str) -> bool:
     if boundaries == 2 and strange >= 4.5 and size >= 10:
         return True
     return size >= 12 and strange >= 4.5 and odd >= 2
+
+
+def no_word(text: str) -> bool:
+    """Whether `text` is letters of one case that make no word of any language: at least eight, in pairs that words hardly have."""
+    return len(text) >= 8 and text.isascii() and text.isalpha() and surprise(text) >= _NO_WORD
 
 
 def odd_case(text: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from localguard.detect import exchanges
 from localguard.detect.context_validators import handed_over, not_placeholder
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.gated import Gated
@@ -41,7 +42,7 @@ _GATES: Final[dict[str, tuple[str, int]]] = {
         + _HINT
         + r")[^<\n]*</name>|\"ParameterKey\"|\"[\w.-]*(?:"
         + _HINT
-        + r")[\w.-]*\"[ \t]*:[ \t]*\{",
+        + r"|(?i:pass|pw)\")[\w.-]*\"?[ \t]*:[ \t]*\{",
         _NEAR,
     ),
     "structured/joined": (
@@ -53,14 +54,11 @@ _GATES: Final[dict[str, tuple[str, int]]] = {
     "structured/answer": (
         r"[$>#][ \t]+(?:echo|cat|printenv|SELECT|select|vault|kubectl|pass|op|aws|security|gcloud|az)[ \t][^\n]*(?:"
         + _HINT
-        + r"|(?i:credential|pass\b))|(?i:what is|what's|was ist|welches|quel est)[^\n]*(?:"
-        + _HINT
-        + r")[^\n]*\?|(?:^|\n)[> \t]*(?:"
-        + _HINT
-        + r")[\w ]*\?[ \t]*\r?(?:\n|$)",
+        + r"|(?i:credential|pass\b))",
         _NEAR,
     ),
     "structured/lone": (r"(?:^|\n)[A-Za-z0-9+/_-]{24}[A-Za-z0-9+/_-]*={0,2}[ \t]*\r?(?:\n|$)", 4),
+    **exchanges.GATES,
     "structured/netrc": (
         r"(?:^|\n)[ \t]*(?:machine[ \t]+\S+|<auth-user-pass>|default[ \t]*\r?)[ \t]*\r?(?:\n|$)",
         _NEAR,
@@ -346,7 +344,7 @@ def _joined(block: str) -> Iterator[_Span]:
 
 
 def _answer(block: str) -> Iterator[_Span]:
-    """The line that answers a command or a question about a secret."""
+    """The line that answers a command about a secret."""
     lines = list(_lines(block))
     for place, line in lines[1:2]:
         value = line.strip(" \t>`\"'")
@@ -382,4 +380,5 @@ _READERS: Final = {
     "structured/joined": _joined,
     "structured/answer": _answer,
     "structured/netrc": _netrc,
+    **exchanges.READERS,
 }

@@ -10,8 +10,8 @@ from typing import Final
 
 # What people choose: password, passphrase. May carry the endings of its language (`Passworts`, `Lösenordet`, `пароля`).
 CHOSEN: Final = (
-    r"(?:(?i:pass(?:w[ou]?r?[do]+r?d?|wort|wd|phrase|code|ord)|pwd|pw|kennwort|zugangscode|losung|mdp|"
-    r"mots? de passe|access code|palabra clave|contrase(?:ñ|Ñ|n)a|contrasenya|clave(?: de acceso)?|senha|palavra[- ]passe|"
+    r"(?:(?i:p[as]{2,4}[wor]{2,4}d|pass(?:w[ou]?r?[do]+r?d?|wort|wd|phrase|code|ord)|pwd|pw|kennwort|zugangscode|losung|mdp|"
+    r"mots? de passe|access code|geheimnis|geheimwort|(?:wlan|wifi|wi-fi)[- ]?(?:schl(?:ü|Ü|ue)ssel|key|sleutel|nyckel)|cl(?:é|e) (?:wi-?fi|du wi-?fi)|toegangscode|palabra clave|contrase(?:ñ|Ñ|n)a|contrasenya|clave(?: de acceso)?|senha|palavra[- ]passe|"
     r"parola(?: d.{1,3} ?ordine| chiave)?|wachtwoord|ha(?:s|ś)(?:ł|Ł|l)(?:o|a|em)|l(?:ö|Ö|o)senord|adgangskode|kodeord|"
     r"salasana|heslo|parol(?:ă|a|ei)|jelsz(?:ó|o)|(?:ş|Ş|s)ifre|lozinka|geslo)|"
     r"(?:п|П)арол(?:ь|я|ем|і)|ПАРОЛЬ|(?:κ|Κ)ωδικ(?:ό|ο)(?:ς|ύ)?(?: πρόσβασης)?|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호)"
@@ -24,7 +24,9 @@ DRAWN: Final = (
     r"chiave|chave|llave|sleutel|klucz|nyckel|n(?:ø|o)gle|n(?:ø|o)kkel|avain|kl(?:í|i)(?:č|c)|cheie|anahtar|key)|(?:к|К)люч|"
     r"(?:т|Т)окен|κλειδί|密钥|令牌|トークン|キー|토큰|키)"
 )
-NUMBER: Final = r"(?i:\bpin(?:[- ]?code)?|passcode|one[- ]time (?:password|code)|otp|2fa code|verification code)"
+# What a password in a sentence has and words have not.
+MIXED: Final = r"(?:[A-Za-z][0-9!@#$%^&*+?~]|[0-9][A-Za-z]|[0-9]{4}|[A-Za-z0-9]-[A-Za-z0-9])"
+NUMBER: Final = r"(?i:(?:door|gate|alarm|entry|safe|lock|unlock|security|confirmation|auth(?:entication)?|login|sms|mfa|otp)[- ](?:code|pin|combination)|\bpuk\b|combination|\bpin(?:[- ]?code)?|passcode|one[- ]time (?:password|code)|otp|2fa code|verification code)"
 # What stands right before the value where it is told.
 IS: Final = (
     r"(?i:is|was|are|as|to|now|being|equals?|ist|lautet|war|sind|auf|est|était|es|era|è|e|é|foi|je|jest|było|byl[oa]?|är|var|er|"

@@ -14,9 +14,9 @@ from localguard.detect.contact_data import CONTACT_DATA
 from localguard.detect.context_validators import generated_marks, handed_over, not_placeholder, random_or_mixed, told
 from localguard.detect.device_numbers import DEVICE_NUMBERS
 from localguard.detect.issued import drawn, issued, literal_wifi
-from localguard.detect.literals import literal_value
+from localguard.detect.literals import Syntax, literal_value
 from localguard.detect.national_ids import NATIONAL_IDS
-from localguard.detect.randomness import looks_random, surprise
+from localguard.detect.randomness import looks_random, no_word, surprise
 from localguard.detect.references import refers
 from localguard.detect.tokens import (
     basic_credentials,
@@ -31,7 +31,7 @@ from localguard.detect.tokens import (
 )
 from localguard.detect.wallet_addresses import WALLET_ADDRESSES
 from localguard.detect.wallets import private_key_der, secp256k1_scalar, solana_array, solana_base58, stellar_seed
-from localguard.detect.words import PLACEHOLDER_VALUES, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, drawn_words, is_common, words_of
 
 _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 
@@ -47,7 +47,11 @@ _NO_LITERAL: Final = re.compile(
 _NO_TOKEN: Final = re.compile(r"(?:badge\.svg\?|pkcs11:)[\w;%=.-]*=\Z")  # a badge's address, a slot's name
 
 
+_NEXT_LABEL: Final = re.compile(r"[,;][ \t]+[A-Za-z][\w ]{0,40}[:=][ \t]")
 _FOLLOWED: Final = re.compile(r";[ ]?[A-Za-z][A-Za-z_ ]{1,30}=|&&|[ \t](?:\|\|?|;)[ \t]")
+
+
+_QUOTES: Final = ('"', "'", "`")
 
 
 def literal(candidate: Candidate) -> bool:
@@ -59,7 +63,8 @@ def literal(candidate: Candidate) -> bool:
         return False  # the next name of a list
     if _AFTER_COMMA.search(candidate.before) and not (any(char.isdigit() for char in value) and value.isascii()):
         return False  # a list of names, or a call such as `getattr(self.password, 'hash')`
-    return literal_value(value, candidate.key, "quoted")
+    syntax: Syntax = "quoted" if candidate.before[-1:] in _QUOTES else "bare"
+    return literal_value(value, candidate.key, syntax)
 
 
 def literal_env(candidate: Candidate) -> bool:
@@ -72,7 +77,9 @@ def literal_env(candidate: Candidate) -> bool:
 
 def literal_bare(candidate: Candidate) -> bool:
     """A literal value after `key: ` or `key = ` without quotes: YAML, INI, notes. Code is told from it by shape."""
-    return literal_value(candidate.value, candidate.key, "bare")
+    if candidate.key.startswith("--"):
+        return False  # what tests report
+    return _NEXT_LABEL.search(candidate.value) is None and literal_value(candidate.value, candidate.key, "bare")
 
 
 def directive_value(candidate: Candidate) -> bool:
@@ -94,7 +101,12 @@ def literal_inline(candidate: Candidate) -> bool:
     value = candidate.value
     if _NO_TOKEN.search(candidate.before):
         return False
-    if not (any(char.isdigit() for char in value) or re.search(r"[^\w.\[\]-]", value)):
+    if not (
+        any(char.isdigit() for char in value)
+        or re.search(r"[^\w.\[\]-]", value)
+        or drawn_words(value, 3)
+        or no_word(value)
+    ):
         return False  # `f(password=password)`, `--token string`
     return literal_value(value, candidate.key, "env") and literal_value(value, candidate.key, "bare")
 

@@ -98,6 +98,32 @@ def is_common(value: str) -> bool:
     return bool(letters) and digits <= 3 and all(part in _COMMON for part in letters)
 
 
+# What sentences have and lists of drawn words hardly: an ending of grammar, a word that only connects.
+_GRAMMAR: Final = re.compile(r"(?:ing|ed|ly|tion|able|ment|ness|ies)$")
+_CONNECTS: Final = word_set(
+    """
+    the and for with that this have has had been being must should shall will would can could cannot may might not your
+    you our their his her its from into than then when where which who what why how only also very more most less least
+    any all some each every are was were but because before after until while does did don isn per via too yet still just
+    here there now case sensitive long strong weak wrong characters character letters letter digits digit words word und
+    oder mit nicht muss der die das ein eine pas est les des une
+    """
+)
+
+
+@lru_cache(maxsize=4096)
+def drawn_words(value: str, least: int = 4) -> bool:
+    """Whether `value` is at least `least` words drawn from a list: `copper-lantern-violet-otter`, no sentence, no name of settings."""
+    words = re.split(r"[ _.-]", value)
+    if not value.isascii() or not (value.islower() or all(word.istitle() for word in words if "-" in value)):
+        return False
+    words = [word.lower() for word in words]
+    if len(words) < least or not all(word.isalpha() and 3 <= len(word) <= 12 for word in words):
+        return False
+    plain = sum(bool(_GRAMMAR.search(word)) or word in _COMMON for word in words)
+    return _CONNECTS.isdisjoint(words) and plain * 4 <= len(words) and len(set(words)) > 1
+
+
 def is_distinctive(value: str) -> bool:
     """P4: at least 8 characters of two character classes, or 16 of one, and no common word.
 

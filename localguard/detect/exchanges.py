@@ -1,0 +1,131 @@
+"""Secrets on the line after the one that announces them: an answer to a question, the value below its label, lists of codes.
+
+The readers get a block that begins with the announcing line, and look at few lines: chats and notes are short.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from localguard.detect.chosen import is_code, is_strong, is_told, trimmed
+from localguard.detect.context_validators import not_placeholder
+from localguard.detect.literals import literal_value
+from localguard.detect.randomness import looks_random
+
+Span = tuple[int, int, str]
+
+_NEAR: Final = 400  # bytes after the announcing line
+_LABEL: Final = (
+    r"(?:(?i:pass(?:word|wd|phrase|code|wort)?|pwd|pw|kennwort|mdp|mot de passe|contrase(?:ñ|n)a|clave|senha|wachtwoord|has(?:ł|l)o|"
+    r"l(?:ö|o)senord|heslo|salasana|parola|(?:api|access|secret|auth)[ _-](?:key|token)|apikey|token|secret|key|credentials|creds|login|"
+    r"zugangsdaten|identifiants|credenciales|credenziali)|(?:п|П)ароль|密码|密碼|パスワード|비밀번호)"
+)
+_CODES: Final = (
+    r"(?i:(?:recovery|backup|scratch|emergency|2fa|mfa|wiederherstellungs|r(?:é|e)cup(?:é|e)ration)[ _-]?codes?)"
+)
+GATES: Final[dict[str, tuple[str, int]]] = {
+    "structured/below": (
+        _LABEL + r"[^\n.;{}=<]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?(?:\n|$)|" + _LABEL + r"[\"'*_`]*[ \t]*\r?(?:\n|$)",
+        _NEAR,
+    ),
+    "structured/user-below": (
+        r"(?:^|\n)[> \t*•-]*(?i:user(?:name)?|login|account|benutzer|utilisateur|usuario|utente)[\"'*_`]*[ \t]*[:=][ \t]*\S+[ \t]*\r?(?:\n|$)",
+        _NEAR,
+    ),
+    "structured/codes": (_CODES + r"[^\n]*", _NEAR),
+}
+_BULLET: Final = re.compile(r"\s*(?:[>*•-]\s+)*")
+_SPEAKER: Final = re.compile(
+    r"\s*(?:\[[^\]\n]{1,24}\]\s*)?(?:[A-Za-zÀ-ÿ][\w. -]{0,24}:\s+)?(?:[>*•-]\s+)*(?:(?i:it['’]?s|it is|its|that['’]?s|ok|sure|yes|yep|here|this one|"
+    r"the \w+ is|es ist|das ist|c['’]est|es|é|è|to|это)[:,]?\s+)?"
+)
+_SPOKEN: Final = re.compile(
+    r"(?:\[[^\]\n]{1,24}\]\s*)?[A-Za-zÀ-ÿ]\w{1,24}:\s+(?:what|which|whats|was|welche|quel|cual|cu[aá]l|qual|pw|pass)"
+)
+_WORD: Final = re.compile(r"[\"'`*_]{0,3}(?P<value>[^\s\"'`]{4,128}?)[\"'`*_]{0,3}[.,]?\s*(?:\(.*\))?\s*\Z")
+_FENCE: Final = re.compile(r"\s*(?:[`~]{3}\w*)?\s*")
+_CODE_WORD: Final = re.compile(
+    r"(?<![\w-])(?:[0-9A-Za-z]{4,10}(?:-[0-9A-Za-z]{4,10}){1,4}|\d{6,10}|[0-9a-z]{8,12})(?![\w-])"
+)
+_CODE_LIKE: Final = re.compile(r"[>*•\d.)\"'`-]{0,8}|[\"'`]?[0-9A-Za-z-]{4,64}[\"'`]?|[`~]{3}\w*")
+_USER_WORD: Final = re.compile(r"[\w.@+-]{2,60}")
+
+
+def _lines(block: str) -> list[tuple[int, str]]:
+    placed, position = [], 0
+    for line in block.split("\n"):
+        placed.append((position, line.rstrip("\r")))
+        position += len(line) + 1
+    return placed
+
+
+def _said(place: int, line: str, lead: re.Pattern[str] = _SPEAKER) -> tuple[int, int] | None:
+    """The span of the one word that a line says, past who says it and how."""
+    begin = lead.match(line)
+    found = _WORD.match(line, begin.end() if begin else 0)
+    return trimmed_at(place, line, *found.span("value")) if found else None
+
+
+def trimmed_at(place: int, line: str, start: int, end: int) -> tuple[int, int]:
+    """The trimmed span of a value in `line`, moved to where the line stands in its block."""
+    start, end = trimmed(line, start, end)
+    return place + start, place + end
+
+
+def below(block: str) -> Iterator[Span]:
+    """The value on the next line that is not empty, or after the user's name on the one after that."""
+    lines = _lines(block)
+    head = lines[0][1]
+    asked = "?" in head or _SPOKEN.match(head) is not None
+    announced = asked or head.rstrip(" \t\"'*_`").endswith((":", "=", "：", "->", "→"))
+    if not announced and (re.search(r"[:=(),]", head) or len(head.split()) > 5):
+        return
+    lead = _SPEAKER if asked else _BULLET
+    following = [(place, line) for place, line in lines[1:6] if not _FENCE.fullmatch(line)][:2]
+    for number, (place, line) in enumerate(following):
+        span = _said(place, line, lead)
+        if span is None:
+            return
+        value = block[slice(*span)]
+        if _is_value(value, announced):
+            yield *span, "PASSWORD"
+            return
+        if number or not _USER_WORD.fullmatch(value):
+            return
+
+
+def user_below(block: str) -> Iterator[Span]:
+    """The line below a user's name, where it holds one strong word."""
+    for place, line in _lines(block)[1:2]:
+        span = _said(place, line)
+        if span is not None and _is_value(block[slice(*span)], announced=False):
+            yield *span, "PASSWORD"
+
+
+def _is_value(value: str, announced: bool) -> bool:
+    if not is_told(value) or is_code(value) or not not_placeholder(value) or re.search(r"[{}<>()\[\]]|:$|://", value):
+        return False
+    return announced or is_strong(value) or looks_random(value)
+
+
+def codes(block: str) -> Iterator[Span]:
+    """Codes that stand in for a second factor: on the line that names them, or one or several on each of the next lines."""
+    lines = _lines(block)
+    named = re.search(_CODES, lines[0][1])
+    begin = named.end() if named else 0
+    for number, (place, line) in enumerate(lines[:16]):
+        text = line[begin:] if not number else line
+        shift = place + (begin if not number else 0)
+        if number and not all(_CODE_LIKE.fullmatch(word) for word in re.split(r"[\s,;|]+", line)):
+            return
+        for found in _CODE_WORD.finditer(text):
+            word = found[0]
+            if (
+                any(char.isdigit() for char in word)
+                and len(set(word)) > 3
+                and literal_value(word, "password", "quoted")
+            ):
+                yield shift + found.start(), shift + found.end(), "PASSWORD"
+
+
+READERS: Final = {"structured/below": below, "structured/user-below": user_below, "structured/codes": codes}
