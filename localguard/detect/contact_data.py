@@ -28,6 +28,14 @@ _FILE_ENDINGS: Final = word_set(
 )
 
 
+# Where an address that looks like a mailbox names a message, as mail headers and mail servers' logs do.
+_MESSAGE_ID: Final = re.compile(
+    r"(?i)\b(?:message-?id|in-reply-to|references|content-id|resent-message-id)\b[^\n]{0,1000}<\Z|\bcid:\Z"
+)
+_ALGORITHM_DOMAINS: Final = ("openssh.com", "libssh.org", "lysator.liu.se", "ssh.com")
+"""Whose names SSH's algorithms and key types carry (RFC 4251 section 6)."""
+
+
 def email(candidate: Candidate) -> bool:
     """A person's address: not `git@host`, not noreply or documentation domains, not a file name, not part of a URL."""
     user, _, domain = candidate.value.rpartition("@")
@@ -35,6 +43,10 @@ def email(candidate: Candidate) -> bool:
         return False
     ending = domain.rsplit(".", 1)[-1].lower()
     if ending in _FILE_ENDINGS or not ending.isalpha() or len(user) > 64 or len(set(user)) < 2:
+        return False
+    if domain.lower() in _ALGORITHM_DOMAINS and re.search(r"\d|-cert-|^zlib", user):
+        return False
+    if candidate.before.endswith("<") and _MESSAGE_ID.search(candidate.before):
         return False
     if ".." in candidate.value or user.startswith(".") or user.endswith("."):
         return False

@@ -30,6 +30,12 @@ _LOOKUP: Final = re.compile(
     """
 )
 # `secret/data/app/db`, `kv/app#password`: names all the way, at least two of them below another or a field of one.
+# `corev1.Secret{}`, `&v1.SecretReference{Name: name}`: a value of a type; `auth_token=auth_token`: the next argument.
+_CONSTRUCTED: Final = re.compile(r"[&*]?(?:\[\])?[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*\{.*\}?[;,)]*")
+_ARGUMENT: Final = re.compile(r"([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z_]{3,}|[a-z_]+(?:\.[a-z_]+)*|None|\[\]|\{\})[,;)]*")
+_ELIDED: Final = re.compile(
+    r"(?i)\w*(?:…|\.{3,}|\[\.{3}\]|<?-*\s*(?:snip|truncated|redacted|omitted)\s*-*>?)+\S*|\S*(?:…|\.{3})\S*"
+)
 _PATH: Final = re.compile(r"[a-z][a-z_.-]*\d{0,3}(?:/[a-z0-9][a-z0-9_.-]*)+(?:/[a-z0-9][\w.-]*|#[\w.-]+)")
 _CALL: Final = re.compile(
     r"(?:await |new )?(?:[a-z_$][\w$]*|[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+)[!?]?\(.*\)[;,]?|"
@@ -43,6 +49,8 @@ def refers(value: str) -> bool:
     text = value.strip()
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
-    if _VARIABLE.fullmatch(text) or _LOOKUP.fullmatch(text) or _CALL.fullmatch(text):
+    if _VARIABLE.fullmatch(text) or _LOOKUP.fullmatch(text) or _CALL.fullmatch(text) or _ELIDED.fullmatch(text):
+        return True
+    if (_CONSTRUCTED.fullmatch(text) or _ARGUMENT.fullmatch(text)) and not looks_random(text):
         return True
     return bool(_PATH.fullmatch(text)) and not looks_random(text)

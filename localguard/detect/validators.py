@@ -16,7 +16,7 @@ from localguard.detect.device_numbers import DEVICE_NUMBERS
 from localguard.detect.issued import drawn, issued, literal_wifi
 from localguard.detect.literals import Syntax, literal_value
 from localguard.detect.national_ids import NATIONAL_IDS
-from localguard.detect.randomness import looks_random, no_word, surprise
+from localguard.detect.randomness import looks_random, mixes_classes, no_word, surprise
 from localguard.detect.references import refers
 from localguard.detect.tokens import (
     basic_credentials,
@@ -48,6 +48,8 @@ _NO_TOKEN: Final = re.compile(r"(?:badge\.svg\?|pkcs11:)[\w;%=.-]*=\Z")  # a bad
 
 
 _NEXT_LABEL: Final = re.compile(r"[,;][ \t]+[A-Za-z][\w ]{0,40}[:=][ \t]")
+_MOUNTED: Final = re.compile(r"(?:id|type|source|src|target|dst|env|required|mode)=[^,]*(?:,\w+(?:=[^,]*)?)*")
+"""`docker build --secret id=npmrc,src=…`: where a secret is, not what."""
 _FOLLOWED: Final = re.compile(r";[ ]?[A-Za-z][A-Za-z_ ]{1,30}=|&&|[ \t](?:\|\|?|;)[ \t]")
 
 
@@ -57,6 +59,8 @@ _QUOTES: Final = ('"', "'", "`")
 def literal(candidate: Candidate) -> bool:
     """A literal value where its syntax quotes values: no reference, no placeholder, no name of a type."""
     value = candidate.value
+    if _is_country(value, candidate.key) or _is_account_id(value):
+        return False
     if _NO_LITERAL.search(candidate.before) or (candidate.before.endswith("`") and " " in value):
         return False
     if re.search(r",\s*\Z", candidate.before) and re.fullmatch(r"[a-z0-9_]+", value) and "_" in value:
@@ -67,11 +71,29 @@ def literal(candidate: Candidate) -> bool:
     return literal_value(value, candidate.key, syntax)
 
 
+def _is_country(value: str, key: str) -> bool:
+    """`"pw": "Palau"` in a table of countries, `"pt": …` of languages: a key of two letters, and a name."""
+    return (
+        len(key.strip("\"'")) == 2
+        and re.fullmatch(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*", value) is not None
+        and value[0].isupper()
+    )
+
+
+def _is_account_id(value: str) -> bool:
+    """Two capitals and 32 digits name an account or a resource (Twilio's SIDs); one character again and again names nothing."""
+    return re.fullmatch(r"[A-Z]{2}[0-9a-f]{32}", value) is not None or (len(value) >= 8 and len(set(value[2:])) < 3)
+
+
 def literal_env(candidate: Candidate) -> bool:
     """A literal value in `KEY=value` without quotes: environment files, shell exports, properties.
 
-    Not where more follows that is not the value's: the next setting of a connection string, the next command.
+    Not where more follows that is not the value's: the next setting of a connection string, the next command, the command
+    that the variable is set for.
     """
+    first, space, _ = candidate.value.partition(" ")
+    if space and mixes_classes(first) and any(char.isdigit() for char in first) and candidate.value[:1] not in "\"'":
+        return False  # the rule for the first word takes it
     return _FOLLOWED.search(candidate.value) is None and literal_value(candidate.value, candidate.key, "env")
 
 
@@ -99,7 +121,7 @@ def told_or_odd(candidate: Candidate) -> bool:
 def literal_inline(candidate: Candidate) -> bool:
     """A literal in `key=value` inside a line: as for environment files, but calls with keyword arguments are likelier."""
     value = candidate.value
-    if _NO_TOKEN.search(candidate.before):
+    if _NO_TOKEN.search(candidate.before) or _MOUNTED.fullmatch(value):
         return False
     if not (
         any(char.isdigit() for char in value)
@@ -135,6 +157,12 @@ def cookie(candidate: Candidate) -> bool:
     )
 
 
+_TOKEN_USERS: Final = frozenset(
+    {"x-oauth-basic", "x-access-token", "x-token-auth", "oauth2", "x-bitbucket-api-token-auth"}
+)
+"""What hosts of repositories want in the place of a password, or of a user, beside a token."""
+
+
 def userinfo_password(candidate: Candidate) -> bool:
     """The password of `scheme://user:password@host`, unless it is a reference, a mask or the word for itself."""
     value = candidate.value
@@ -142,7 +170,12 @@ def userinfo_password(candidate: Candidate) -> bool:
         return False
     if re.match(r"\d{1,5}[/?#]", value):
         return False  # a port and a path: the `@` comes later
-    if value.lower() in PLACEHOLDER_VALUES or refers(value) or re.fullmatch(r"(?i)[x*.\-_]+|\$.*|[<{\[(].*", value):
+    if (
+        value.lower() in _TOKEN_USERS
+        or value.lower() in PLACEHOLDER_VALUES
+        or refers(value)
+        or re.fullmatch(r"(?i)[x*.\-_]+|\$.*|[<{\[(].*", value)
+    ):
         return False
     return words_of(value) not in (["your", "password"], ["my", "password"])
 
