@@ -47,6 +47,60 @@ FIELDS: tuple[tuple[str, bool], ...] = (
 _MODELS, _TIMES = 5, 11
 
 
+class _Globs:
+    """The globs of one field over all rules: which rules a value satisfies.
+
+    Globs that are plain words, or words with `*` behind or around them, are compared as lower-case text; that is what the
+    patterns do as long as all is ASCII, and a value that is not goes through the patterns.
+    """
+
+    def __init__(self, conditions: Iterable[tuple[int, tuple[str, ...]]]) -> None:
+        masks: dict[str, int] = {}
+        for bit, globs in conditions:
+            for glob in globs:
+                masks[glob] = masks.get(glob, 0) | 1 << bit
+        self._all = [(glob_pattern(glob), mask) for glob, mask in masks.items()]
+        self._exact: dict[str, int] = {}
+        self._beginnings: list[tuple[str, int]] = []
+        self._inner: list[tuple[str, int]] = []
+        self._others: list[tuple[re.Pattern[str], int]] = []
+        for glob, mask in masks.items():
+            word = glob.lower()
+            bare = word.strip("*")
+            if not glob.isascii() or "?" in glob or "*" in bare:
+                self._others.append((glob_pattern(glob), mask))
+            elif word == bare:
+                self._exact[word] = self._exact.get(word, 0) | mask
+            elif not word.startswith("*"):
+                self._beginnings.append((bare, mask))
+            elif word.endswith("*"):
+                self._inner.append((bare, mask))
+            else:
+                self._others.append((glob_pattern(glob), mask))
+
+    def mask(self, value: str) -> int:
+        """Return the mask of the rules of which some glob matches the whole value, in any case."""
+        if not value.isascii():
+            return self._union(self._all, value)
+        word = value.lower()
+        mask = self._exact.get(word, 0) | self._union(self._others, value)
+        for beginning, one in self._beginnings:
+            if word.startswith(beginning):
+                mask |= one
+        for inner, one in self._inner:
+            if inner in word:
+                mask |= one
+        return mask
+
+    @staticmethod
+    def _union(patterns: Iterable[tuple[re.Pattern[str], int]], value: str) -> int:
+        mask = 0
+        for pattern, one in patterns:
+            if pattern.fullmatch(value):
+                mask |= one
+        return mask
+
+
 class RuleIndex:
     """All rules of one layer, ready to be matched. Safe to share between threads."""
 
@@ -64,6 +118,9 @@ class RuleIndex:
         self._conditions = tuple(
             tuple((bit, globs) for bit, rule in enumerate(self.rules) if (globs := _entries(rule, name)) is not None)
             for name, _ in FIELDS
+        )
+        self._globs = tuple(
+            _Globs(conditions if field != _TIMES else ()) for field, conditions in enumerate(self._conditions)
         )
         self._unconditional = tuple(
             self.everything & ~sum(1 << bit for bit, _ in conditions) for conditions in self._conditions
@@ -157,17 +214,17 @@ class RuleIndex:
 
     def _remember(self, field: int, value: str | None) -> int:
         mask = self._unconditional[field]
-        canonical = value if field != _MODELS or value is None else self.canonical(value)
-        for bit, globs in self._conditions[field]:
-            allow = self.rules[bit].effect is Effect.ALLOW
-            if value is None or canonical is None:
-                met = FIELDS[field][1] and not allow
-            else:
-                # an alias says nothing in favour of a model: what it is called here could be anything
-                met = glob_matches(globs, canonical) or (
-                    not allow and canonical != value and glob_matches(globs, value)
-                )
-            mask |= met << bit
+        if value is None:
+            if FIELDS[field][1]:
+                mask |= self.denies | self.asks
+            return self._kept(field, value, mask)
+        if field != _MODELS:
+            return self._kept(field, value, mask | self._globs[field].mask(value))
+        canonical = self.canonical(value)
+        mask |= self._globs[field].mask(canonical)
+        if canonical != value:
+            # an alias says nothing in favour of a model: what it is called here could be anything
+            mask |= self._globs[field].mask(value) & ~self.allows
         return self._kept(field, value, mask)
 
     def _kept(self, field: int, value: str | int | None, mask: int) -> int:

@@ -3,9 +3,11 @@
 import json
 import random
 import string
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -250,6 +252,25 @@ def test_a_value_that_is_only_known_from_elsewhere_counts_as_found(
     assert status == 403
     assert "Secrets do not go to this model, redacted or not." in message(reply)
     assert len(provider.content) == sent
+
+
+def test_a_new_policy_counts_without_a_request_being_dropped(running_provider: Provider, tmp_path: Path) -> None:
+    """Requests go on while the file is replaced again and again; each is allowed or denied by one policy or the other."""
+    deny = '[[rules]]\nid = "second"\neffect = "deny"\nwhen = { models = ["m"] }\n'
+    allow = '[[rules]]\nid = "first"\neffect = "allow"\n'
+    with Guard(tmp_path / "home", policy(running_provider.port, allow)) as guard, ThreadPoolExecutor(4) as pool:
+        assert ask(guard, f"/openai{CHAT}", "m")[0] == 200
+        statuses: list[int] = []
+        for turn in range(4):
+            guard.write_policy(policy(running_provider.port, allow, *([] if turn % 2 else [deny])))
+            wanted = 200 if turn % 2 else 403
+            until = time.monotonic() + 20
+            found: list[int] = []
+            while wanted not in found and time.monotonic() < until:
+                found = list(pool.map(lambda _: ask(guard, f"/openai{CHAT}", "m")[0], range(8)))
+                statuses += found
+            assert wanted in found
+        assert set(statuses) == {200, 403}
 
 
 def test_an_organisation_s_policy_binds_whatever_the_user_says_of_an_endpoint(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localguard.policy.decide import decide
+from localguard.policy.matching import glob_pattern
 from localguard.policy.model import (
     Effect,
     EndpointClass,
@@ -109,6 +110,13 @@ def test_star_in_a_model_glob_crosses_slashes_and_case(model: str) -> None:
     assert decide([user(Rule("r", Effect.ALLOW, When(models=("qwen*",))))], replace(WORK, model=model)).effect is (
         Effect.ALLOW
     )
+
+
+@given(st.text("aAbK/*?-.ſKé\n", max_size=6).filter(bool), st.text("aAbBkKsS/-.ſKé\n", max_size=8))
+@settings(max_examples=1000, deadline=None)
+def test_a_glob_matches_in_an_index_as_its_pattern_does(glob: str, value: str) -> None:
+    allowed = decide([user(Rule("r", Effect.ALLOW, When(tasks=(glob,))))], replace(WORK, task=value)).effect
+    assert (allowed is Effect.ALLOW) is (glob_pattern(glob).fullmatch(value) is not None)
 
 
 def test_findings_match_by_type_or_class() -> None:
