@@ -123,12 +123,18 @@ def _as_they_are(sections: Sequence[object], scrub: Scrub | None) -> list[bytes]
         raise RecordInvalid(f"the record could not be scrubbed ({type(error).__name__})") from None
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(sections: Sequence[object]) -> bool:
     """Whether no value is of another type than `plain` returns, tuples aside: orjson takes more, and writes infinity as null."""
-    items = value.values() if type(value) is dict else value
-    if set(map(type, items)) <= _LEAVES:  # type: ignore[call-overload]
-        return True
-    return all(type(one) in _LEAVES or (type(one) in _HOLDERS and _is_plain(one)) for one in items)  # type: ignore[attr-defined]
+    waiting: list[Any] = [*sections]
+    while waiting:
+        value = waiting.pop()
+        items = value.values() if type(value) is dict else value
+        kinds = set(map(type, items)) - _LEAVES
+        if kinds:
+            if not kinds <= _HOLDERS:
+                return False
+            waiting += [item for item in items if type(item) in _HOLDERS]
+    return True
 
 
 _LEAVES = frozenset({str, int, bool, type(None)})

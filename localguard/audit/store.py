@@ -57,6 +57,8 @@ class Limits:
     batch: int = 1_000
     checkpoint_every: int = 1_000
     """Records between two checkpoints."""
+    company_delay: float = 0.002
+    """How long an intent may wait for company that is known to come."""
     outcome_delay: float = 0.2
     """How long an outcome may wait for company."""
     metadata_calls_every: float = 10.0
@@ -89,8 +91,8 @@ class Store:
         self._lock = threading.Lock()
         self._bell: SimpleQueue[None] = SimpleQueue()
         """Rung for the writer when there may be less to wait for than it thinks."""
-        self._ringing: asyncio.AbstractEventLoop | None = None
-        """The event loop that rings once its turn is over."""
+        self._ringing: tuple[asyncio.AbstractEventLoop, asyncio.Handle] | None = None
+        """An event loop that will ring once its turn is over, or when nobody else has come."""
         self._resting = False
         """Whether the writer has to be rung for an outcome."""
         self._over = threading.Condition(self._lock)
@@ -169,6 +171,7 @@ class Store:
         self,
         kind: str,
         *,
+        crowded: bool = False,
         exchange: str | None = None,
         session: str | None = None,
         metadata: Mapping[str, object],
@@ -177,17 +180,22 @@ class Store:
     ) -> Receipt:
         """`append` for a task of an event loop: returns once the record is durable.
 
-        The records of one turn of the loop go into one commit, and all tasks that wait for it are woken together.
-        Cancelling gives up waiting; the record is written.
+        The records of one turn of the loop go into one commit, and all tasks that wait for it are woken together; one that
+        is `crowded` by others about to come waits two milliseconds for them at most. Cancelling gives up waiting; the
+        record is written.
         """
         pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Receipt] = loop.create_future()
         pending.waiter = waiter
         self._queue_up(pending)
-        if self._ringing is not loop:
-            self._ringing = loop
-            loop.call_soon(self._turn_over)
+        ringing = self._ringing if self._ringing is not None and self._ringing[0] is loop else None
+        if not crowded:
+            if ringing is not None:
+                ringing[1].cancel()
+            self._ringing = loop, loop.call_soon(self._ring)
+        elif ringing is None:
+            self._ringing = loop, loop.call_later(self._limits.company_delay, self._ring)
         return await waiter
 
     def note(
@@ -295,7 +303,7 @@ class Store:
                 return
         tell([pending], refused)
 
-    def _turn_over(self) -> None:
+    def _ring(self) -> None:
         self._ringing = None
         self._wake_writer()
 

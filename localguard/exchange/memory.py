@@ -38,26 +38,29 @@ class Bounded(Generic[Key, Value]):
     """A dictionary that forgets what was used least recently beyond `limit` units of weight. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
-        self._lock = threading.Lock()  # long bodies are read in threads beside the loop
+        self._lock = threading.Lock()  # of who writes: long bodies are read in threads beside the loop
         self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
         self._limit = limit
         self._weight = 0
 
     def get(self, key: Key) -> Value | None:
         """The value, which then counts as used."""
-        with self._lock:
-            found = self._entries.get(key)
-            if found is None:
-                return None
+        found = self._entries.get(key)
+        if found is None:
+            return None
+        try:  # noqa: SIM105 - asked a dozen times a request, and `suppress` costs as much as the rest
             self._entries.move_to_end(key)
-            return found[0]
+        except KeyError:  # forgotten just now by another thread
+            pass
+        return found[0]
 
     def put(self, key: Key, value: Value, weight: int = 1) -> None:
         """Keep `value`; what is over the limit is forgotten, oldest use first."""
         with self._lock:
-            old = self._entries.pop(key, None)
+            old = self._entries.get(key)
             self._weight += weight - (old[1] if old else 0)
             self._entries[key] = (value, weight)
+            self._entries.move_to_end(key)
             while self._weight > self._limit and len(self._entries) > 1:
                 _, (_, dropped) = self._entries.popitem(last=False)
                 self._weight -= dropped

@@ -56,6 +56,7 @@ from localguard.proxy.refusals import Refused
 from localguard.proxy.reply import give_reply, judge, origin_of
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
+from localguard.proxy.turns import Turns
 from localguard.proxy.upstream import (
     Destination,
     Upstream,
@@ -126,12 +127,14 @@ class Guard:
         self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
         self._ids = ExchangeIds()
         self._heap = Heap()
+        self._reading, self._sending = Turns(), Turns(at_once=4)
         self._deciding = Deciding(
             OllamaModels(upstream, announce=recorder.model_check), lambda text: scan_pool.scanner.by_rules(text), clock
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request: the main path."""
+        await self._reading.take()
         admitted = self._admission.admit(head_of(request))
         if isinstance(admitted, ControlCall):
             return await self._control.answer(request, admitted)
@@ -161,7 +164,7 @@ class Guard:
             headers = await self._upstream_headers(exchange, redacted)
             await self._billing.estimate(exchange)
             await self._budgets.reserve(exchange, body)
-            await self._recorder.intent(exchange)
+            await self._recorder.intent(exchange, crowded=self._reading.crowded)
             passed = True
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
@@ -391,6 +394,7 @@ class Guard:
         origin: str | None = "guard"
         error: str | None = "internal"
         try:
+            await self._sending.take()  # one commit wakes all whose intents it held
             async with self._upstream.send(
                 destination,
                 exchange.method,

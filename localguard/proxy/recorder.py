@@ -33,14 +33,18 @@ class Recorder:
         """Whether the last record could be written."""
         return self._store.failure is None
 
-    async def intent(self, exchange: Exchange) -> None:
-        """P1: return once the intent is durable. Raises Refused. Calls without content are counted instead."""
+    async def intent(self, exchange: Exchange, *, crowded: bool) -> None:
+        """P1: return once the intent is durable. Raises Refused. Calls without content are counted instead.
+
+        `crowded` says that other requests are about to have theirs written, too.
+        """
         assert exchange.redacted is not None
         if not exchange.has_body and not exchange.admitted.query and not exchange.redacted.replaced:
             return
         try:
             await self._store.durable(
                 "intent",
+                crowded=crowded,
                 exchange=exchange.id,
                 session=exchange.session,
                 metadata={

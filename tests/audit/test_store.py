@@ -204,6 +204,28 @@ async def test_the_tasks_of_one_commit_are_woken_together(store: Store, monkeypa
     assert len(wakes) == 1
 
 
+async def test_a_record_that_others_crowd_waits_for_them_and_not_for_long(path: Path) -> None:
+    with Store.open(path, clock=SetClock(), limits=Limits(company_delay=0.05)) as store, Log(path) as log:
+        first = asyncio.create_task(store.durable("intent", crowded=True, exchange="x1", metadata=INTENT))
+        await asyncio.sleep(0.01)
+        assert log.count_by_kind() == {}
+        assert (await store.durable("intent", exchange="x2", metadata=INTENT)).seq == 2
+        assert (await first).seq == 1
+        async with asyncio.timeout(2):
+            await store.durable("intent", crowded=True, exchange="x3", metadata=INTENT)
+
+
+def test_a_loop_that_ended_before_it_rang_keeps_no_other_waiting(path: Path) -> None:
+    async def record(store: Store, exchange: str, seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            await store.durable("intent", crowded=True, exchange=exchange, metadata=INTENT)
+
+    with Store.open(path, clock=SetClock(), limits=Limits(company_delay=0.2)) as opened:
+        with pytest.raises(TimeoutError):
+            asyncio.run(record(opened, "x1", 0.01))
+        asyncio.run(record(opened, "x2", 2))
+
+
 async def test_a_task_is_told_why_its_record_could_not_be_written(store: Store, path: Path) -> None:
     await asyncio.to_thread(path.rename, path.with_name("elsewhere.db"))
     with pytest.raises(LogUnavailable, match="moved"):
