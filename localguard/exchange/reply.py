@@ -53,6 +53,8 @@ _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
 _MAX_HELD = 1_000
+_BOM = b"\xef\xbb\xbf"
+"""Before a whole reply it means nothing (RFC 8259 section 8.1), and JSON readers stumble over it."""
 _NAMING = frozenset({responses.RESPONSES.name, GENERIC.name, MULTIPART.name})
 """Formats whose events name what the provider keeps."""
 T = TypeVar("T")
@@ -189,7 +191,7 @@ class ReplyRestorer:
     def _decide(self, chunk: bytes) -> bytes:
         """Sniff a body whose content type says nothing: the first byte that is no white space tells."""
         self._whole += chunk
-        head = bytes(self._whole[:64]).lstrip()
+        head = bytes(self._whole[:64]).removeprefix(_BOM).lstrip()
         if not head:
             return b""
         if self._is_file:
@@ -377,7 +379,7 @@ class ReplyRestorer:
     # whole replies
 
     def _finish_whole(self) -> bytes:
-        body = bytes(self._whole)
+        body = bytes(self._whole).removeprefix(_BOM)
         self._whole.clear()
         if body.lstrip()[:8].startswith(_SSE_HEADS):
             self._framing = Framing.SSE  # whatever it was called

@@ -1,7 +1,8 @@
 """What a workspace's own files say is confidential, kept current: secret files, authors, the repository's rules.
 
 Looked at before a request is read: known files a second after the last look, the directories for new files half a
-minute after. The first request of a workspace waits for the first look.
+minute after. The first request of a workspace waits for the first look, five seconds at most: small files come first, and
+what large ones are left is read beside later requests.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ RULES_DIRECTORY: Final = Path(".localguard") / "rules"
 _LOOK_SECONDS: Final = 1.0
 _WALK_SECONDS: Final = 30.0
 _AUTHORS_SECONDS: Final = 600.0
+_READ_SECONDS: Final = 5.0
+"""For the secret files that a request waits for; a file that was begun is read to its end, at most one MiB."""
+_SLICE_SECONDS: Final = 0.2
 _MAX_RULE_FILES: Final = 50
 _MAX_RULES: Final = 500
 """They run in the daemon, on every new text."""
@@ -47,6 +51,9 @@ class _Known:
     rule_files: _Signatures = field(default_factory=dict)
     authors: tuple[str, ...] = ()
     problem: Exception | None = None
+    unread: list[Path] = field(default_factory=list)
+    """Files that there was no time for yet."""
+    rest: asyncio.Task[None] | None = None
 
 
 class Knowledge:
@@ -70,7 +77,18 @@ class Knowledge:
                 raise known.problem
             return
         async with known.lock:
-            await asyncio.to_thread(self._look, memory, known, roots, settings)
+            try:
+                await asyncio.to_thread(self._look, memory, known, roots, settings)
+            finally:
+                if known.unread and (known.rest is None or known.rest.done()):
+                    known.rest = asyncio.create_task(self._read_rest(memory, known))
+
+    async def _read_rest(self, memory: WorkspaceMemory, known: _Known) -> None:
+        """Read the files that no request waits for, a little at a time."""
+        while known.unread:
+            async with known.lock:
+                await asyncio.to_thread(self._read_files, memory, known, time.monotonic() + _SLICE_SECONDS)
+            await asyncio.sleep(_SLICE_SECONDS)
 
     def _look(self, memory: WorkspaceMemory, known: _Known, roots: tuple[Path, ...], settings: "_Settings") -> None:
         now = time.monotonic()
@@ -84,12 +102,13 @@ class Knowledge:
         if now >= known.next_walk:
             known.next_walk = now + _WALK_SECONDS
             paths = secret_files.find(roots, globs)
-        for path in paths:
-            seen = secret_files.signature(path)
-            if seen is not None and seen != known.files.get(path):
-                for one in secret_files.read_values(path, self._detect):
-                    memory.vault.add_known(one.value, one.type, data_class=one.data_class)
-            known.files[path] = seen
+        signatures = {path: secret_files.signature(path) for path in dict.fromkeys([*paths, *known.unread])}
+        known.files |= {path: None for path, seen in signatures.items() if seen is None}
+        changed = [
+            (seen[1], path) for path, seen in signatures.items() if seen is not None and seen != known.files.get(path)
+        ]
+        known.unread = [path for _, path in sorted(changed, reverse=True)]
+        self._read_files(memory, known, now + _READ_SECONDS)
         if now >= known.next_authors:
             known.next_authors = now + _AUTHORS_SECONDS
             authors = git_authors.authors(roots[0]) if wants_authors else ()
@@ -99,6 +118,16 @@ class Knowledge:
         known.next_look = time.monotonic() + _LOOK_SECONDS
         if known.problem is not None:
             raise known.problem
+
+    def _read_files(self, memory: WorkspaceMemory, known: _Known, until: float) -> None:
+        """Learn what the unread files hold, the smallest first, as long as there is time."""
+        while known.unread and time.monotonic() < until:
+            path = known.unread.pop()
+            seen = secret_files.signature(path)
+            if seen is not None:
+                for one in secret_files.read_values(path, self._detect):
+                    memory.vault.add_known(one.value, one.type, data_class=one.data_class)
+            known.files[path] = seen
 
     @staticmethod
     def _read_rules(memory: WorkspaceMemory, known: _Known, roots: tuple[Path, ...]) -> None:

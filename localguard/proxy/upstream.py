@@ -260,6 +260,8 @@ class UpstreamReply:
 
         Raises UpstreamBroken where the body ends before its framing says, or UpstreamTimeout.
         """
+        if self._received.headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+            raise UpstreamBroken(self._endpoint, "the provider's reply has a transfer coding that nobody asked for")
         content = self._received.content
         try:
             while chunk := await content.readany():

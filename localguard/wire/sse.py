@@ -13,6 +13,7 @@ from localguard.errors import LocalguardError
 MAX_EVENT = 32 * 1024 * 1024
 """Bytes of one event. Whole responses come in one event; the longest seen are a few megabytes."""
 
+_BOM = b"\xef\xbb\xbf"
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
 _BLANK = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n|\n\r|\r\r\n")
 
@@ -35,9 +36,10 @@ class Event:
         lines: list[bytes] = []
         written = False
         for content, ending in _LINE.findall(self.raw):
-            if content == b"data" or content.startswith(b"data:"):
+            line = content.removeprefix(_BOM)
+            if line == b"data" or line.startswith(b"data:"):
                 if not written:
-                    lines += [b"data: " + line + (ending or b"\n") for line in data.split(b"\n")]
+                    lines += [b"data: " + one + (ending or b"\n") for one in data.split(b"\n")]
                     if not ending:
                         lines[-1] = lines[-1][:-1]
                     written = True
@@ -96,7 +98,7 @@ def _event(raw: bytes) -> Event:
     name = ""
     data: list[bytes] = []
     for line in raw.splitlines():
-        field, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
+        field, _, value = line.removeprefix(_BOM).partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
             data.append(value)

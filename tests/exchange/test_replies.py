@@ -748,3 +748,10 @@ def test_bytes_of_no_text_type_pass_as_they_are() -> None:
     raw = b"\x00" + workspace.placeholder(VALUES[0]).encode()
     for kind in ("audio/mpeg", "application/octet-stream", "application/pdf"):
         assert workspace.receive(CHAT, raw, content_type=kind, stream=False)[0] == raw
+
+
+def test_a_byte_order_mark_before_a_reply_hides_no_placeholder() -> None:
+    workspace = Workspace()
+    body = {"choices": [{"index": 0, "message": {"content": workspace.placeholder(VALUES[0])}}]}
+    made, _ = workspace.receive(CHAT, b"\xef\xbb\xbf" + orjson.dumps(body), stream=False)
+    assert orjson.loads(made)["choices"][0]["message"]["content"] == VALUES[0]

@@ -352,6 +352,8 @@ CUT = {
     "reset in a body without length": (HEAD + b"\r\nabc", "reset"),
     "broken chunk size": (CHUNKED + b"3\r\nabc\r\nzz\r\n", "close"),
     "two lengths": (HEAD + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", "close"),
+    "a coding beside the chunks": (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", "close"),
+    "a coding without chunks": (HEAD + b"Transfer-Encoding: gzip\r\n\r\nab", "close"),
     "length and chunks": (HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "close"),
 }
 

@@ -69,6 +69,12 @@ def test_an_event_without_its_last_line_end_changes_too() -> None:
     assert event.with_data(b"new") == b"event: x\ndata: new"
 
 
+def test_a_byte_order_mark_before_the_first_line_hides_no_data() -> None:
+    [event] = read(b"\xef\xbb\xbfdata: old\n\n", [])
+    assert event.data == b"old"
+    assert event.with_data(b"new") == b"data: new\n\n"
+
+
 def test_a_made_event_reads_back() -> None:
     assert dispatched(read(encode(b"{}", "ping"), [])) == [("ping", b"{}")]
 
