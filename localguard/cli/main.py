@@ -19,6 +19,7 @@ from localguard.cli import (
     doctor,
     endpoint,
     execute,
+    experiment,
     key,
     pause,
     policy,
@@ -75,6 +76,7 @@ audit.register(app)
 budget.register(app)
 session.register(app)
 endpoint.register(app)
+experiment.register(app)
 key.register(app)
 policy.register(app)
 route.register(app)

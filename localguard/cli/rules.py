@@ -18,7 +18,7 @@ _SEED = 20_000
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="List, show and test detection rules; take over those of gitleaks.",
+        help="List, show and test detection rules; import others.",
         epilog="Example: localguard rules list --type AWS_ACCESS_KEY",
         no_args_is_help=True,
     )

@@ -16,6 +16,7 @@ from localguard.policy.model import (
     Effect,
     Endpoint,
     EndpointClass,
+    Experimenting,
     KnownModel,
     KnownValues,
     Layer,
@@ -102,6 +103,7 @@ def build_layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path
         other_hosts=other_hosts,
         prices=price_rules(parsed, file, line) if name is not LayerName.REPOSITORY else (),
         pricing=pricing(parsed, line) if name is not LayerName.REPOSITORY else Pricing(),
+        experiments=_experiments(parsed) if name is not LayerName.REPOSITORY else Experimenting(),
         pause=_pause(parsed) if name is not LayerName.REPOSITORY else Pausing(),
         not_applied=tuple(not_applied),
         known_values=KnownValues(
@@ -178,6 +180,13 @@ def _names(parsed: PolicyFile, file: str) -> NamesModel | None:
     )
 
 
+def _experiments(parsed: PolicyFile) -> Experimenting:
+    table = parsed.experiments
+    if table is None:
+        return Experimenting()
+    return Experimenting(table.max_hours, table.limit_usd, frozenset(map(Sensitivity, table.sensitivity)))
+
+
 def _pause(parsed: PolicyFile) -> Pausing:
     if parsed.pause is None:
         return Pausing()
@@ -213,6 +222,7 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
         ("prices", bool(parsed.prices)),
         ("pricing", bool(parsed.pricing.model_fields_set)),
         ("pause", parsed.pause is not None),
+        ("experiments", parsed.experiments is not None),
     ):
         if given:
             sentences.append(f"{file}:{line(table)}: a repository cannot set {table}; not applied.")

@@ -275,6 +275,14 @@ class PauseTable(_Table):
     ]
 
 
+class ExperimentsTable(_Table):
+    """`[experiments]`: how long one runs at once, on how much money a day, and for which work."""
+
+    max_hours: Annotated[int, Field(ge=0, le=72)] = 8
+    limit_usd: Money = Decimal(5)
+    sensitivity: list[Literal["public", "internal", "sensitive", "restricted"]] = ["public", "internal"]
+
+
 class OrganisationTable(_Table):
     """`[organisation]`: whose policy this is, which revision, and until when it holds. In a signed policy only."""
 
@@ -303,3 +311,4 @@ class PolicyFile(_Table):
     known_values: KnownValuesTable = KnownValuesTable()
     names: NamesTable | None = None
     pause: PauseTable | None = None
+    experiments: ExperimentsTable | None = None

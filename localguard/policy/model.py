@@ -321,6 +321,15 @@ class Pausing:
     sensitivity: frozenset[Sensitivity] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Experimenting:
+    """`[experiments]`: for how many hours at once, on how many USD a day, and for work of which sensitivity."""
+
+    hours: int = 8
+    limit_usd: Decimal = Decimal(5)
+    sensitivity: frozenset[Sensitivity] = frozenset({Sensitivity.PUBLIC, Sensitivity.INTERNAL})
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
@@ -346,6 +355,7 @@ class Layer:
     prices: tuple[PriceRule, ...] = ()
     pricing: Pricing = field(default_factory=Pricing)
     pause: Pausing = Pausing()
+    experiments: Experimenting = Experimenting()
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
     organisation: str | None = None

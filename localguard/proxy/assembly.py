@@ -33,6 +33,7 @@ from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Call, Control
 from localguard.proxy.executing import Executing
+from localguard.proxy.experiments import Experiments
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
 from localguard.proxy.own_credentials import OwnCredentials
@@ -56,6 +57,7 @@ class Assembly:
     recorder: Recorder
     store: Store
     budgets: Budgets
+    experiments: Experiments
 
     @classmethod
     async def of(
@@ -126,18 +128,27 @@ class Assembly:
             policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
         Executing(asking, control, callers, memories, lambda: guard.policy)
-        return cls(guard, recorder, store, budgets)
+        experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
+        made = cls(guard, recorder, store, budgets, experiments)
+        experiments.on_change = lambda: made.apply_policy(error=guard.policy.error)
+        return made
 
     def change_policy(self, layers: tuple[Layer, ...]) -> None:
         """A new policy is in force; requests under way keep the one they began with."""
-        self.guard.policy = policy = PolicyState.of(*layers)
-        self.budgets.policy_changed()
+        self.experiments.layers = layers
+        policy = self.apply_policy()
         detail: dict[str, str | int | bool | None] = {"policy": policy.digest}
         for layer in layers:
             if layer.organisation is not None:
                 detail |= {"organisation": layer.organisation, "revision": layer.revision}
         self.store.append("control", metadata={"event": "policy-change", "detail": detail})
         log.info("policy changed")
+
+    def apply_policy(self, *, error: str | None = None) -> PolicyState:
+        """Have the guard go by the newest good policy, and by the experiments that run. `error`: why a newer one is not good."""
+        self.guard.policy = policy = PolicyState.of(*self.experiments.applied(), error=error)
+        self.budgets.policy_changed()
+        return policy
 
     def keep_policy(self, error: PolicyInvalid) -> None:
         """The newest policy file is broken; the last good one stays in force."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from localguard.config.workspaces import Workspace
 from localguard.exchange.request import Redacted
 from localguard.policy.decide import Decision, decide_for_all
+from localguard.policy.experiment import bucket_of
 from localguard.policy.matching import glob_matches
 from localguard.policy.model import Effect, Endpoint, EndpointClass, Route, Work
 from localguard.policy.obligations import strictest_of
@@ -75,6 +76,10 @@ class Deciding:
     def _settled(exchange: Exchange, decision: Decision) -> Decision:
         assert exchange.facts is not None
         exchange.decision = decision
+        bucket = bucket_of(rule.id for rule in decision.deciding)
+        if bucket is not None:  # an experiment pays for itself
+            workspace = replace(exchange.caller.workspace, cost_bucket=bucket)
+            exchange.caller = replace(exchange.caller, workspace=workspace)
         refusal = refusals.of_policy(decision, exchange.facts)
         if refusal is not None:
             raise Refused(refusal)
