@@ -14,7 +14,7 @@ from typing import NamedTuple
 from localguard.exchange.claims import NONE as NO_CLAIMS
 from localguard.exchange.claims import Claims
 from localguard.exchange.conversation import leading
-from localguard.exchange.items import Item, Replaced
+from localguard.exchange.items import Item, Output, Replaced
 from localguard.exchange.split import Piece, Split, split
 from localguard.wire.format import WireFormat
 from localguard.wire.table import Node
@@ -83,6 +83,8 @@ class Written:
     redacted: bytes | None
     """None: its own bytes, unchanged."""
     replaced: tuple[Replaced, ...]
+    doubtful: tuple[Output, ...]
+    """What goes upstream, as part of it, for each of the prefix's doubtful pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,8 @@ class Prefix:
     count: int
     comma: bytes
     seen: tuple[Seen, ...]
-    plain: bool
-    """Every value in the decoded texts stands with the same letters and digits in the raw bytes."""
+    doubtful: tuple[Seen, ...]
+    """Pieces in which some value may stand with other letters and digits than in the decoded texts."""
     totals: Totals
     written: dict[tuple[str, ...], Written] = field(default_factory=dict)
 
@@ -120,11 +122,15 @@ class Prefix:
             return None
         return Split([self.comma, *made.between[self.lead + 1 :]], made.pieces[self.lead :], made.members, made.names)
 
+    def piece(self, one: Seen) -> Piece:
+        """One of this prefix's pieces."""
+        return Piece(self.raw[one.start : one.end], one.node, one.where, one.member, one.place)
+
     def whole(self, rest: Split) -> Split:
         """The cut of the whole body, given that of what stands behind this prefix."""
         edges = [0, *(one.end for one in self.seen)]
         between = [self.raw[edge : one.start] for edge, one in zip(edges, self.seen, strict=False)]
-        pieces = [Piece(self.raw[one.start : one.end], one.node, one.where, one.member, one.place) for one in self.seen]
+        pieces = [self.piece(one) for one in self.seen]
         return Split([*between, *rest.between], [*pieces, *rest.pieces], rest.members, rest.names)
 
 
@@ -157,7 +163,7 @@ def extended(
         seen.append(Seen(at, at + len(piece.raw), piece.node, piece.where, piece.member, piece.place, digest, item))
         at += len(piece.raw)
     items = [one.item for one in seen]
-    plain = all(item.plain for item in items)
+    doubtful = tuple(one for one in seen if not one.item.plain)
     if prefix is not None:
         count = prefix.count + len(seen)
         return Prefix(
@@ -169,7 +175,7 @@ def extended(
             count,
             prefix.comma,
             (*prefix.seen, *seen),
-            prefix.plain and plain,
+            (*prefix.doubtful, *doubtful),
             prefix.totals.plus(items),
         )
     lead = next(index for index, one in enumerate(seen) if one.member == member)
@@ -182,7 +188,7 @@ def extended(
         len(seen) - lead,
         bytes(cut.between[lead + 1]),
         tuple(seen),
-        plain,
+        doubtful,
         Totals().plus(items),
     )
 

@@ -33,7 +33,7 @@ from localguard.exchange.history import Held, named_by_items, named_by_members, 
 from localguard.exchange.items import Item, Output, Replaced
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.opaque import OpaqueLeaves
-from localguard.exchange.prefix import MAX_BYTES, Totals, Written, covered, extended
+from localguard.exchange.prefix import MAX_BYTES, Seen, Totals, Written, covered, extended
 from localguard.exchange.refused import RequestRefused
 from localguard.exchange.rewriting import beside, restored_in, rewrite
 from localguard.exchange.scanning import Scanning
@@ -250,7 +250,7 @@ class RequestReading:
         self._learn(actions)
         for _ in range(_ROUNDS):
             before = vault.generation
-            written = self._written(key)
+            written = self._written(actions, key, exposed)
             for work in self._works:
                 self._redact_piece(work, actions, key, exposed)
             path, query, headers, head_replaced = self._head_reading.redact(actions)
@@ -279,7 +279,7 @@ class RequestReading:
         self._keep_prefix(key, before, written, parts, body)
         return Redacted(path, query, headers, body, tuple(replaced), tuple(dict.fromkeys(exposed)))
 
-    def _written(self, key: tuple[str, ...]) -> Written | None:
+    def _written(self, actions: Actions, key: tuple[str, ...], exposed: list[Replaced]) -> Written | None:
         """What goes upstream for the prefix, if that can be told for it as a whole; else its pieces are taken up."""
         prefix = self._prefix
         if prefix is None:
@@ -288,7 +288,14 @@ class RequestReading:
         generation = self._memory.vault.generation
         if written is not None and written.generation == generation:
             return written
-        if written is not None and prefix.plain and not self._may_hold(prefix.raw, written.generation):
+        if (
+            written is not None
+            and not self._may_hold(prefix.raw, written.generation)
+            and all(
+                self._stays(prefix.piece(one), one, last, actions, key, exposed)
+                for one, last in zip(prefix.doubtful, written.doubtful, strict=True)
+            )
+        ):
             written = prefix.written[key] = replace(written, generation=generation)
             return written
         assert self._split is not None
@@ -297,6 +304,21 @@ class RequestReading:
         self._works[:0] = [_Work(piece, one.digest, one.item) for piece, one in zip(pieces, prefix.seen, strict=False)]
         self._prefix = None
         return None
+
+    def _stays(
+        self,
+        piece: Piece,
+        seen: Seen,
+        last: Output,
+        actions: Actions,
+        key: tuple[str, ...],
+        exposed: list[Replaced],
+    ) -> bool:
+        """Whether a known piece, whose bytes do not tell what it holds, goes upstream as it `last` did in its prefix."""
+        work = _Work(piece, seen.digest, seen.item)
+        self._redact_piece(work, actions, key, exposed)
+        made = work.output
+        return made is not None and (made.redacted, made.replaced) == (last.redacted, last.replaced)
 
     def _keep_prefix(
         self, key: tuple[str, ...], generation: int, written: Written | None, parts: list[bytes], body: bytes
@@ -317,11 +339,15 @@ class RequestReading:
         if prefix is not None and written is not None:
             size += len(prefix.raw if written.redacted is None else written.redacted)
         before = written.replaced if written is not None else ()
+        doubtful = [work.output for work in works if work.output is not None and not (work.item and work.item.plain)]
         changed = (written is not None and written.redacted is not None) or any(
             output.redacted is not None for output in outputs
         )
         replaced = (*before, *(one for output in outputs for one in output.replaced))
-        made.written[key] = Written(generation, body[:size] if changed else None, replaced)
+        known_doubtful = written.doubtful if written is not None else ()
+        made.written[key] = Written(
+            generation, body[:size] if changed else None, replaced, (*known_doubtful, *doubtful)
+        )
         self._prefixes.keep(made, prefix)
 
     def _learn(self, actions: Actions) -> None:

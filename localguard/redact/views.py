@@ -18,9 +18,14 @@ _NEXT_LINES = tuple(
     re.compile(line + rb"[ \t]*(?=" + _ALPHABET + rb"++={0,2}[ \t]*(?:\Z|[\r\n\"'`<\\]))") for line in (rb"\n", rb"\\n")
 )
 """A line break, as it is or as JSON text has it, before a line that holds one run of the alphabet and nothing else."""
+_GOES_ON = re.compile(rb"(?:\\+(?:u[0-9A-Fa-f]{4}|[nrt])|[ \t\n])++" + _ALPHABET + rb"++={0,2}[ \t]*(?:\Z|[\n\"'`<\\])")
+"""What stands behind a row that goes on in the next line, whether as it is, in JSON text, or in JSON in JSON."""
 _BEFORE = re.compile(_ALPHABET + rb"{%d}\Z" % _LEAST_BEFORE)
 _SHAPE = bytes(ord("a") if (chr(one).isalnum() and one < 128) or one in b"+/_-" else one for one in range(256))
+_LETTERS = bytes(ord("a") if chr(one).isalnum() and one < 128 else ord("-") for one in range(256))
 _ROW = b"a" * 32
+_LEAST_LETTERS = 8
+"""Of a row. Of four base64 characters of ASCII the first is a letter, and hex is nothing else."""
 _ROW_ENDS = (_ROW + b"\n", _ROW + b"\\a")
 _ESCAPED_ENDS = (_ROW + b"\\a", _ROW + b"\\\\a")
 """How a row of a wrapped encoding ends once the alphabet is one letter and carriage returns are gone; shorter rows are not usual."""
@@ -56,7 +61,7 @@ def views(text: bytes) -> Iterator[View]:
     if len(text) > len(_ROW):
         shape = text.translate(_SHAPE, b"\r")
         for line, row in zip(_NEXT_LINES, _ROW_ENDS, strict=True):
-            if row in shape and (view := _unwrapped(text, line)) is not None:
+            if _has_row(text, shape, row) and (view := _unwrapped(text, line)) is not None:
                 yield view
 
 
@@ -64,7 +69,28 @@ def hides(raw: bytes) -> bool:
     """Whether JSON text may hold a value in a spelling that only a view shows, so that its plain bytes tell nothing."""
     if b"%" in raw and _NEEDLESS.search(raw) is not None:
         return True
-    return len(raw) > len(_ROW) and any(row in raw.translate(_SHAPE, b"\r") for row in _ESCAPED_ENDS)
+    if len(raw) <= len(_ROW):
+        return False
+    shape = raw.translate(_SHAPE, b"\r")
+    return any(_has_row(raw, shape, row) for row in _ESCAPED_ENDS)
+
+
+def _has_row(text: bytes, shape: bytes, row: bytes) -> bool:
+    """Whether an encoding may go on behind a row of it in `text`, of which `shape` was made.
+
+    No line drawn of dashes, say, and nothing that other words follow.
+    """
+    at = shape.find(row)
+    if at < 0:
+        return False
+    text = text.translate(None, b"\r")
+    letters = text.translate(_LETTERS)
+    while at >= 0:
+        end = at + len(_ROW)
+        if letters.count(b"a", at, end) >= _LEAST_LETTERS and _GOES_ON.match(text, end):
+            return True
+        at = shape.find(row, at + 1)
+    return False
 
 
 def _unescaped(text: bytes) -> View | None:

@@ -1,5 +1,6 @@
 """A history that was sent before is recognised as a whole, and nothing that goes upstream is other than piece by piece."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,12 @@ def call(arguments: str) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "function": function}]}
 
 
+def wrapped(value: str) -> str:
+    """Base64 of a value in lines, as no plain bytes tell it."""
+    encoded = base64.b64encode(f"a line before it, of some length: {value} and one behind".encode()).decode()
+    return "\n".join(["data:", *(encoded[at : at + 40] for at in range(0, len(encoded), 40)), "end"])
+
+
 WORDS = [
     *VALUES,
     "weak=hunter",
@@ -65,18 +72,21 @@ ITEMS = TEXTS.map(turn) | TEXTS.map(call)
 SPELLINGS = [orjson.dumps, lambda value: json.dumps(value).encode()]
 
 
+WRAPPED = TEXTS | st.sampled_from([wrapped(value) for value in VALUES])
+
+
 @st.composite
-def sessions(draw: st.DrawFn) -> list[tuple[bytes, dict[str, Any]]]:
+def sessions(draw: st.DrawFn, items: st.SearchStrategy[dict[str, Any]] = ITEMS) -> list[tuple[bytes, dict[str, Any]]]:
     """Bodies that go on from each other, mostly: now and then an old item, a setting or the actions change."""
     spell = draw(st.sampled_from(SPELLINGS))
-    history = draw(st.lists(ITEMS, min_size=LEFT_OUT, max_size=8))
+    history = draw(st.lists(items, min_size=LEFT_OUT, max_size=8))
     system = "be brief"
     made = []
     for _ in range(draw(st.integers(2, 6))):
-        history = [*history, *draw(st.lists(ITEMS, max_size=3))]
+        history = [*history, *draw(st.lists(items, max_size=3))]
         change = draw(st.integers(0, 9))
         if change == 0:
-            history[draw(st.integers(0, len(history) - 1))] = draw(ITEMS)
+            history[draw(st.integers(0, len(history) - 1))] = draw(items)
         elif change == 1:
             history = history[: draw(st.integers(1, len(history)))]
         elif change == 2:
@@ -110,6 +120,18 @@ def test_what_goes_upstream_and_is_recorded_is_the_same_as_piece_by_piece(
             assert leaks(one.body) == []
 
 
+@settings(deadline=None, max_examples=50)
+@given(sessions(WRAPPED.map(turn) | WRAPPED.map(call)))
+def test_texts_whose_bytes_tell_nothing_go_upstream_the_same_as_piece_by_piece(
+    session: list[tuple[bytes, dict[str, Any]]],
+) -> None:
+    quick, slow = Workspace(), piece_by_piece()
+    for body, actions in session:
+        one, other = quick.send(CHAT, body, actions=actions), slow.send(CHAT, body, actions=actions)
+        assert one.body == other.body
+        assert recorded(one.replaced) == recorded(other.replaced)
+
+
 def known(workspace: Workspace) -> list[str]:
     """The locations of the pieces that the newest request did not have to look at one by one."""
     assert workspace.reading is not None
@@ -137,6 +159,30 @@ def test_a_value_found_late_is_replaced_in_the_history_that_is_known() -> None:
     redacted = workspace.send(CHAT, {"model": "m", "messages": [*history, turn(late)]})
     assert b"plain123" not in redacted.body
     assert [one.location for one in redacted.exposed] == ["messages[2].content[0].text"]
+
+
+def test_what_plain_bytes_do_not_tell_is_looked_at_again_and_the_rest_stays_known() -> None:
+    workspace = Workspace()
+    secret = "Late" + "9Value" + "x4Tq7"
+    history = [turn(f"question {number}") for number in range(12)]
+    history[3] = turn(wrapped("something else, of no matter"))
+    workspace.send(CHAT, {"model": "m", "messages": history})
+    for number in range(3):  # values learnt that do not stand there
+        workspace.memory.vault.add_known(f"Other{number}Value9876", "PASSWORD")
+        history.append(turn(f"more {number}"))
+        workspace.send(CHAT, {"model": "m", "messages": history})
+        assert len(known(workspace)) > 6
+    other = [*history[:4], *(turn(f"another session {number}") for number in range(8))]
+    other[3] = history[3] = turn(wrapped(secret))
+    for session in (history, other):
+        for number in range(2):
+            session.append(turn(f"and more {number}"))
+            assert wrapped(secret).split("\n")[2].encode() in workspace.send(CHAT, {"messages": session}).body
+    workspace.memory.vault.add_known(secret, "PASSWORD")
+    for session in (history, other):  # the second time the shared item is known already, the session's prefix is not
+        redacted = workspace.send(CHAT, {"messages": [*session, turn("now")]})
+        assert wrapped(secret).split("\n")[2].encode() not in redacted.body
+        assert b"LG_PASSWORD_" in redacted.body
 
 
 def test_changed_marks_on_the_last_messages_do_not_hide_the_history() -> None:
