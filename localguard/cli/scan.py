@@ -95,7 +95,7 @@ class _Scanning:
         from localguard.proxy.scan_pool import build_scanner
 
         self._layer = load_policy(home.policy_file)
-        self._scanner = build_scanner([home.rules_dir], self._layer.names)
+        self._scanner = build_scanner([home.rules_dir], self._layer.names, home.state_dir)
         self.found = False
         self.failed = False
 

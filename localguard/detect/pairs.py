@@ -24,7 +24,7 @@ GATES: Final[dict[str, str]] = {
     + _AND
     + r"[ \t]|[\w.@-][ \t])[ \t]*[\"'`]?[^\s/]*"
     + _MIXED,
-    "prose/pair": r"(?:"
+    "prose/pair": r"(?:\b"
     + telling.USERS
     + r"|@[\w-]+\.[\w.-]+)[\"'`]?(?:[ \t]*[/:|,][ \t]*|[ \t]+)[\"'`]?[^\s/]*"
     + _MIXED,

@@ -1,30 +1,25 @@
 """One linear pass over a text that finds the windows worth a closer look.
 
-Rules of this module: RE2 and Aho-Corasick only (linear time, they release the GIL), bytes only, nothing decoded, and
-windows are bounded whatever the text looks like.
+Rules of this module: RE2, Aho-Corasick and Hyperscan only (linear time, they release the GIL), bytes only, nothing
+decoded. Which of them does the first pass is seen in the time that it takes, and in nothing else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 import re2
 from ahocorasick_rs import BytesAhoCorasick, Implementation
 
+from localguard.detect.expressions import line_breaks
 from localguard.detect.finding import Window
-from localguard.detect.required import is_rare, required
+from localguard.detect.multipattern import Matcher
+from localguard.detect.required import MOST_LINE_BREAKS, is_rare, required
 from localguard.detect.rules import RE2_OPTIONS, compile_pattern
+from localguard.detect.spans import Search, Span, lines_after, lines_before, merged, spans
 
-LONG_LINE: Final = 4096  # lines up to here are taken whole
-CUT: Final = 1280  # how much of a longer line is taken on either side of a match
-MAX_SEARCH: Final = (
-    262_144  # bytes that a gate looks over at once: one that looks on along its line must not do so for ever
-)
-MAX_RUN: Final = 65536  # how far a cut moves outwards to the end of the token that it would split
-MAX_WINDOW: Final = 65536  # windows that overlap or touch are merged up to this size
 MOST_GATES: Final = 160  # in one alternation
 MOST_LOOSE: Final = (
     6_000  # bytes of patterns in one alternation of gates that ignore case or look on along the line: see Prefilter
@@ -32,10 +27,8 @@ MOST_LOOSE: Final = (
 _FAR: Final = re.compile(rb"\[\^\\n(?:;\{\})?\]\*")  # anything up to something else on the line
 _LONG_PROGRAM: Final = 200  # instructions of RE2: gates that count up to many characters are more
 _BLOCK: Final = 262_144  # how much is looked through for literals at once
+_MATCHED: Final = 131_072  # how much Hyperscan looks through at once: what matches too often there is left to RE2
 _AT_LITERALS: Final = 1  # the bit of the gates that literals point at
-_DELIMITERS: Final = (b" ", b"\n", b'"', b"'", b",", b";", b"<", b"&")
-
-_Span = tuple[int, int, bool, bool, int]  # start, end, cut on the left, cut on the right, the kinds (bits) that matched
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +51,21 @@ class Gate:
 class _Kind:
     """Gates of one kind: their alternation, which is fast, and their set, which says which of them match."""
 
-    bit: int
-    alternation: Any
+    search: Search
     set: Any
     members: tuple[tuple[Gate, ...], ...]  # by index in the set: gates that share a pattern are searched for once
-    reaching: tuple[tuple[Any, int], ...]
 
     @property
-    def reach(self) -> Callable[[bytes], int] | None:
-        """How far after a line its gates look, in bytes; None where none of this kind looks any further."""
-        return self._reach if self.reaching else None
-
-    def _reach(self, line: bytes) -> int:
-        return max((reach for pattern, reach in self.reaching if pattern.search(line) is not None), default=0)
+    def gates(self) -> Iterator[Gate]:
+        """All of them."""
+        return (gate for member in self.members for gate in member)
 
     def matching(self, text: bytes) -> list[Gate]:
         """The gates that match anywhere in `text`."""
         return [gate for member in self.set.Match(text) or () for gate in self.members[member]]
+
+
+_Asked = list[tuple[Gate, int]]
 
 
 class Prefilter:
@@ -91,39 +82,76 @@ class Prefilter:
     never stops building; 660 and 67 ms with a set for each kind. 273 gates that heed case: 1,250 and 1,180 ms together,
     210 and 35 ms with those that count far apart. 92 gates that look on along the line, on 10 MB: 685 and 480 ms in one
     alternation, 300 and 58 ms in two.
+
+    With a `Matcher` for its `patterns` all of them are looked for at once, and RE2 looks at the lines that it points
+    at only. The windows are the same.
     """
 
     def __init__(self, gates: Sequence[Gate]) -> None:
         kinds: dict[tuple[bool | str, ...], list[Gate]] = {}
-        pointed: dict[bytes, list[tuple[Gate, int]]] = {}
+        pointed: dict[bytes, list[int]] = {}
+        alone: list[Gate] = []
         for gate in gates:
             needs = required(gate.pattern)
             if not gate.context and is_rare(needs.literals):  # telling words are common
                 for literal in needs.literals:
-                    pointed.setdefault(literal, []).append((gate, needs.line_breaks))
+                    pointed.setdefault(literal, []).append(len(alone))
+                alone.append(gate)
                 continue
             folded = not gate.apart and b"(?i" in gate.pattern
             far = not gate.apart and bool(_FAR.search(gate.pattern))
             long = not (gate.apart or folded or far) and compile_pattern(gate.pattern).programsize > _LONG_PROGRAM
-            kinds.setdefault((gate.apart, gate.context, folded, far, long, gate.together), []).append(gate)
+            endless = line_breaks(gate.pattern) is None
+            kind = (gate.apart, gate.context, folded, far, long, gate.together, endless)
+            kinds.setdefault(kind, []).append(gate)
         parts = [part for kind, members in kinds.items() for part in _parts(members, loose=bool(kind[2] or kind[3]))]
-        self._kinds = tuple(_kind(2 << number, part) for number, part in enumerate(parts))
         self._order = {gate.name: index for index, gate in enumerate(gates)}
         self._compiled: dict[bytes, Any] = {}
+        self._kinds = tuple(_kind(2 << number, part) for number, part in enumerate(parts))
+        self._alone = tuple(alone)
         self._pointed = tuple(map(tuple, pointed.values()))
         self._longest = max(map(len, pointed), default=1)
         self._literals = BytesAhoCorasick(list(pointed), implementation=Implementation.DFA) if pointed else None
+        self._searches: dict[int, Search] = {}  # of the gates that literals point at, by their place in _alone
+        self._asked = self._by_pattern()
+        self.patterns = tuple(self._asked)
+        """What a `Matcher` for this prefilter is compiled from."""
+        self._fast: tuple[Matcher, Sequence[_Asked], frozenset[int]] | None = None
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether a matcher is used."""
+        return self._fast is not None
+
+    def accelerate(self, matcher: Matcher | None) -> None:
+        """Use a matcher for `patterns`, or RE2 alone. May be called at any time, from any thread."""
+        if matcher is None:
+            self._fast = None
+            return
+        asked = tuple(self._asked.values())
+        pointed_at = {
+            gate.name for number, gates in enumerate(asked) if number not in matcher.refused for gate, _ in gates
+        }
+        unasked = {at for at, gate in enumerate(self._alone) if gate.name not in pointed_at}
+        unasked |= {-kind.search.bit for kind in self._kinds if not pointed_at.issuperset(g.name for g in kind.gates)}
+        self._fast = matcher, asked, frozenset(unasked)
+
+    def _by_pattern(self) -> dict[bytes, _Asked]:
+        """For each pattern its gates and their search: their place in _alone, or minus the bit of their kind."""
+        asked: dict[bytes, _Asked] = {}
+        of_kinds = [(-kind.search.bit, gate) for kind in self._kinds for gate in kind.gates]
+        for search, gate in [*enumerate(self._alone), *of_kinds]:
+            asked.setdefault(gate.pattern, []).append((gate, search))
+        return asked
 
     def windows(self, text: bytes) -> list[Window]:
         """The windows of `text`, by start. They overlap only where merging them would make one of over MAX_WINDOW."""
-        spans = [
-            span for kind in self._kinds for span in _spans(kind.alternation, text, 0, len(text), kind.bit, kind.reach)
-        ]
-        spans += self._spans_at_literals(text)
-        if not spans:
+        fast = self._fast
+        found = list(self._spans(text, 0, len(text)) if fast is None else self._pointed_spans(text, *fast))
+        if not found:
             return []
         windows = []
-        for start, end, cut_left, cut_right, bits in _merge(spans):
+        for start, end, cut_left, cut_right, bits in merged(found):
             piece = text[start:end]
             gates = self._gates_of(piece, bits)
             if gates:
@@ -136,49 +164,113 @@ class Prefilter:
 
     def _gates_of(self, text: bytes, bits: int) -> tuple[str, ...]:
         """The names of the gates of the kinds in `bits` that match in `text`, in the order that they were given in."""
-        found = [gate.name for kind in self._kinds if kind.bit & bits for gate in kind.matching(text)]
-        if bits & _AT_LITERALS:
-            pointed = {gate.name: gate for literal, _ in self._places(text) for gate, _ in self._pointed[literal]}
-            found += [name for name, gate in pointed.items() if self._pattern(gate).search(text) is not None]
+        fast = self._fast
+        ends = fast[0].ends(text) if fast is not None else None
+        if fast is None or ends is None:
+            kinds = [kind for kind in self._kinds if kind.search.bit & bits]
+            alone = {at for literal, _ in self._places(text, 0, len(text)) for at in self._pointed[literal]}
+            asked = []
+        else:
+            kinds = [kind for kind in self._kinds if kind.search.bit & bits and -kind.search.bit in fast[2]]
+            alone = {at for at in fast[2] if at >= 0}
+            asked = [one for number in {number for number, _ in ends} for one in fast[1][number]]
+        found = {gate.name for kind in kinds for gate in kind.matching(text)}
+        asked += [(self._alone[at], at) for at in alone]
+        matched: dict[bytes, bool] = {}
+        for gate, search in asked:
+            if (_AT_LITERALS if search >= 0 else -search) & bits:
+                if gate.pattern not in matched:
+                    matched[gate.pattern] = self._pattern(gate).search(text) is not None
+                if matched[gate.pattern]:
+                    found.add(gate.name)
         return tuple(sorted(found, key=self._order.__getitem__))
 
-    def _places(self, text: bytes) -> Iterator[tuple[int, int]]:
-        """Which literal stands where, block by block: a text full of them makes no list of all its places."""
+    def _spans(self, text: bytes, low: int, high: int) -> Iterator[Span]:
+        """What RE2 finds by itself in the lines from `low` to `high`; line breaks, as `spans` knows them."""
+        for kind in self._kinds:
+            yield from spans(kind.search, text, low, high)
+        yield from self._spans_at_literals(text, low, high)
+
+    def _spans_at_literals(self, text: bytes, low: int, high: int) -> Iterator[Span]:
+        last = -1
+        seen: set[int] = set()
+        gates: set[int] = set()
+        begin, end = lines_before(text, low, MOST_LINE_BREAKS), lines_after(text, high, MOST_LINE_BREAKS + 1)
+        for literal, start in self._places(text, begin, end):
+            if start >= last:
+                first, last = lines_before(text, start, 1), lines_after(text, start, 1)
+                seen, gates = set(), set()
+            if literal in seen:
+                continue
+            seen.add(literal)
+            for at in self._pointed[literal]:
+                if at not in gates:
+                    gates.add(at)
+                    sought = self._search(at)
+                    breaks = sought.line_breaks  # a match may begin on the line that another one ends on
+                    yield from spans(
+                        sought,
+                        text,
+                        lines_before(text, first, breaks),
+                        lines_after(text, last, breaks + 1),
+                    )
+
+    def _places(self, text: bytes, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Which literal stands where from `low` to `high`, block by block: a text full of them makes no list of them all."""
         if self._literals is None:
             return
-        lowered = text.lower()
-        for low in range(0, len(lowered), _BLOCK):
-            shift = max(0, low - self._longest + 1)
-            block = lowered[shift : low + _BLOCK] if len(lowered) > _BLOCK else lowered
+        for position in range(low, high, _BLOCK):
+            shift = max(low, position - self._longest + 1)
+            block = text[shift : min(high, position + _BLOCK)].lower()
             for literal, start, end in self._literals.find_matches_as_indexes(block, overlapping=True):
-                if shift + end > low:  # else it was found in the block before
+                if shift + end > position:  # else it was found in the block before
                     yield literal, shift + start
 
-    def _spans_at_literals(self, text: bytes) -> Iterator[_Span]:
-        left, right = 0, -1
-        literals: set[int] = set()
-        gates: set[str] = set()
-        for literal, start in self._places(text):
-            if start > right:
-                left = text.rfind(b"\n", max(0, right), start) + 1
-                right = text.find(b"\n", start)
-                right = right if right >= 0 else len(text)
-                literals, gates = set(), set()
-            if literal in literals:
-                continue
-            literals.add(literal)
-            for gate, line_breaks in self._pointed[literal]:
-                if gate.name not in gates:
-                    gates.add(gate.name)
-                    reach = partial(_same, gate.reach) if gate.reach else None
-                    pattern = self._pattern(gate)
-                    if not line_breaks:
-                        yield from _spans(pattern, text, left, right, _AT_LITERALS, reach)
-                        continue
-                    low, high = _lines_around(text, left, right, line_breaks)
-                    while low < high:  # a match may begin on the line that another one ends on
-                        yield from islice(_spans(pattern, text, low, high, _AT_LITERALS, reach), 1)
-                        low = text.find(b"\n", low, high) + 1 or high
+    def _pointed_spans(
+        self, text: bytes, matcher: Matcher, asked: Sequence[_Asked], unasked: frozenset[int]
+    ) -> Iterator[Span]:
+        """What RE2 finds where the matcher points."""
+        for at in unasked:
+            yield from spans(self._search(at), text, 0, len(text))
+        low, size = 0, len(text)
+        while low < size:
+            high = lines_after(text, min(size, low + _MATCHED), 1)
+            begin = lines_before(text, low, MOST_LINE_BREAKS) if low else 0
+            piece = text if high - begin == size else memoryview(text)[begin:high]
+            ends = matcher.ends(piece)
+            if ends is None:
+                yield from self._spans(text, low, high)
+            else:
+                searches = ((search, begin + end) for number, end in ends for _, search in asked[number])
+                yield from self._spans_before(text, low, searches)
+            low = high
+
+    def _spans_before(self, text: bytes, low: int, ends: Iterable[tuple[int, int]]) -> Iterator[Span]:
+        """What searches find in the lines before `ends`, of those behind `low`: a match that ends there may begin there."""
+        by_search: dict[int, set[int]] = {}
+        for at, end in ends:
+            if end > low:
+                by_search.setdefault(at, set()).add(end)
+        for at, places in by_search.items():
+            sought = self._search(at)
+            done = 0
+            for end in sorted(places):
+                if end > done:
+                    first = max(done, lines_before(text, end, sought.line_breaks + 1))
+                    done = lines_after(text, end, 1)
+                    yield from spans(sought, text, first, done)
+
+    def _search(self, at: int) -> Search:
+        """The search of a gate that literals point at, by its place in _alone, or of the kind with the bit -`at`."""
+        if at < 0:
+            return self._kinds[(-at).bit_length() - 2].search
+        search = self._searches.get(at)
+        if search is None:
+            gate = self._alone[at]
+            reach = partial(_same, gate.reach) if gate.reach else None
+            breaks = required(gate.pattern).line_breaks
+            search = self._searches[at] = Search(self._pattern(gate), _AT_LITERALS, reach, breaks)
+        return search
 
     def _pattern(self, gate: Gate) -> Any:
         found = self._compiled.get(gate.pattern)
@@ -187,62 +279,29 @@ class Prefilter:
         return found
 
 
-def _lines_around(text: bytes, left: int, right: int, count: int) -> tuple[int, int]:
-    """The line `text[left:right]` with `count` lines before it and after it."""
-    for _ in range(count):
-        left = text.rfind(b"\n", 0, max(0, left - 1)) + 1
-        right = text.find(b"\n", right + 1)
-        if right < 0:
-            right = len(text)
-    return left, right
-
-
 def _same(reach: int, _: bytes) -> int:
     return reach
 
 
-def _spans(
-    expression: Any, text: bytes, position: int, size: int, bit: int, reach_of: Callable[[bytes], int] | None
-) -> Iterator[_Span]:
-    """Around each match its line, or CUT bytes on each side of it, and what the gates there reach for.
-
-    Looked at is `text[position:size]`, which is whole lines; `reach_of` says how far the gates of a line reach. Goes on
-    after the line rather than after the match, so that the number of steps is bounded by the lines: which gates match is
-    looked up on the window itself.
-    """
-    while position < size:
-        limit = min(size, position + MAX_SEARCH)
-        found = expression.search(text, position, limit)
-        if found is None:
-            if limit == size:
-                return
-            position = _next_search(text, position, limit)
-            continue
-        start, end = found.span()
-        left, cut_left = _line_start(text, start)
-        right, cut_right = _line_end(text, max(end, start + 1))
-        reach = reach_of(text[left:right]) if reach_of is not None else 0
-        if reach and right < len(text):
-            far, cut_far = _line_end(text, min(len(text), right + reach))
-            yield left, far, cut_left, cut_far, bit
-        else:
-            yield left, right, cut_left, cut_right, bit
-        position = max(right - CUT // 2, end, position + 1) if cut_right else right + 1
-
-
-def _next_search(text: bytes, position: int, limit: int) -> int:
-    """Where to go on when `text[position:limit]` holds no match: behind its last line, or inside of a long one."""
-    line = text.rfind(b"\n", position, limit) + 1
-    return line if line > limit - MAX_SEARCH // 2 else limit - MAX_RUN
+def _furthest(reaching: Sequence[tuple[Any, int]], line: bytes) -> int:
+    """How far after a line the gates in it look, in bytes."""
+    return max((reach for pattern, reach in reaching if pattern.search(line) is not None), default=0)
 
 
 def _parts(gates: Sequence[Gate], *, loose: bool) -> Iterator[Sequence[Gate]]:
-    """`gates` in as many parts of equal size as keep each at MOST_GATES or fewer, and `loose` ones at MOST_LOOSE."""
-    count = -(-len(gates) // MOST_GATES)
+    """`gates` in as many parts of equal size as keep each at MOST_GATES or fewer, and `loose` ones at MOST_LOOSE.
+
+    Gates that share a pattern stay together.
+    """
+    sharing: dict[bytes, list[Gate]] = {}
+    for gate in gates:
+        sharing.setdefault(gate.pattern, []).append(gate)
+    count = -(-len(sharing) // MOST_GATES)
     if loose:
-        count = max(count, min(len(gates), -(-sum(len(gate.pattern) for gate in gates) // MOST_LOOSE)))
+        count = max(count, min(len(sharing), -(-sum(map(len, sharing)) // MOST_LOOSE)))
+    members = list(sharing.values())
     for number in range(count):
-        yield gates[number::count]
+        yield [gate for member in members[number::count] for gate in member]
 
 
 def _kind(bit: int, gates: Sequence[Gate]) -> _Kind:
@@ -254,61 +313,10 @@ def _kind(bit: int, gates: Sequence[Gate]) -> _Kind:
         patterns.Add(pattern)
     patterns.Compile()
     reaching = tuple((compile_pattern(gate.pattern), gate.reach) for gate in gates if gate.reach)
-    return _Kind(bit, _alternation(members), patterns, tuple(map(tuple, members.values())), reaching)
+    most = max(MOST_LINE_BREAKS if (count := line_breaks(pattern)) is None else count for pattern in members)
+    search = Search(_alternation(members), bit, partial(_furthest, reaching) if reaching else None, most)
+    return _Kind(search, patterns, tuple(map(tuple, members.values())))
 
 
 def _alternation(patterns: Iterable[bytes]) -> Any:
     return compile_pattern(b"|".join(b"(?:" + pattern + b")" for pattern in dict.fromkeys(patterns)))
-
-
-def _line_start(text: bytes, start: int) -> tuple[int, bool]:
-    """Where the window of a match at `start` begins, and whether that is inside a line."""
-    low = max(0, start - LONG_LINE)
-    left = text.rfind(b"\n", low, start) + 1
-    if left or not low:
-        return left, False
-    at = max(0, start - CUT)
-    low = max(0, at - MAX_RUN)
-    for delimiter in _DELIMITERS:
-        low = max(low, text.rfind(delimiter, low, at) + 1)
-    return _character_boundary(text, low), low > 0
-
-
-def _line_end(text: bytes, end: int) -> tuple[int, bool]:
-    """Where the window of a match that ends at `end` stops, and whether that is inside a line."""
-    size = len(text)
-    high = min(size, end + LONG_LINE)
-    right = text.find(b"\n", end - 1, high)
-    if right >= 0:
-        return max(right, end), False
-    if high == size:
-        return size, False
-    at = min(size, end + CUT)
-    high = min(size, at + MAX_RUN)
-    for delimiter in _DELIMITERS:
-        found = text.find(delimiter, at, high)
-        high = found if found >= 0 else high
-    return _character_boundary(text, high), high < size
-
-
-def _character_boundary(text: bytes, position: int) -> int:
-    """The start of the UTF-8 character that `position` lies in."""
-    while 0 < position < len(text) and text[position] & 0xC0 == 0x80:
-        position -= 1
-    return position
-
-
-def _merge(spans: list[_Span]) -> Iterator[_Span]:
-    """Windows that overlap or touch become one, up to MAX_WINDOW; one inside another is dropped at any size."""
-    spans.sort(key=lambda span: (span[0], -span[1]))
-    start, end, cut_left, cut_right, bits = spans[0]
-    for next_start, next_end, next_cut_left, next_cut_right, next_bits in spans[1:]:
-        if next_end <= end:
-            bits |= next_bits
-            continue
-        if next_start <= end + 1 and next_end - start <= MAX_WINDOW:
-            end, cut_right, bits = next_end, next_cut_right, bits | next_bits
-            continue
-        yield start, end, cut_left, cut_right, bits
-        start, end, cut_left, cut_right, bits = next_start, next_end, next_cut_left, next_cut_right, next_bits
-    yield start, end, cut_left, cut_right, bits

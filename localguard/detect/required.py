@@ -40,13 +40,8 @@ class Required(NamedTuple):
 @lru_cache(maxsize=4096)
 def required(pattern: bytes) -> Required:
     """What `pattern` requires. No literals for patterns that match over more than MOST_LINE_BREAKS line breaks."""
-    if _OWN_SYNTAX.search(pattern):
-        return _NOTHING
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            parsed = _parser.parse(pattern.decode("latin-1"))
-    except (re.error, Warning, RecursionError, OverflowError):
+    parsed = None if _OWN_SYNTAX.search(pattern) else parse(pattern)
+    if parsed is None:
         return _NOTHING
     line_breaks = _most_line_breaks(parsed)
     if line_breaks > MOST_LINE_BREAKS:
@@ -56,6 +51,17 @@ def required(pattern: bytes) -> Required:
 
 
 _NOTHING: Final = Required(frozenset())
+
+
+@lru_cache(maxsize=16)
+def parse(pattern: bytes) -> Any:
+    """What Python's parser makes of a pattern, None where it takes it for none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return _parser.parse(pattern.decode("latin-1"))
+    except (re.error, Warning, RecursionError, OverflowError):
+        return None
 
 
 def is_rare(literals: Iterable[bytes]) -> bool:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from localguard.detect.decorated import undecorated
 from localguard.detect.finding import Finding, Window
+from localguard.detect.multipattern import Matcher
 from localguard.detect.normalise import NormaliseEngine
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
@@ -52,6 +53,20 @@ class Scanner:
         for engine in engines:
             if isinstance(engine, NormaliseEngine):
                 engine.share(self._prefilter, self._rules)
+
+    @property
+    def patterns(self) -> Sequence[bytes]:
+        """What a matcher for `accelerate` is compiled from."""
+        return self._prefilter.patterns
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether `candidates` uses a matcher."""
+        return self._prefilter.accelerated
+
+    def accelerate(self, matcher: Matcher | None) -> None:
+        """Have `candidates` use a matcher of `patterns`. It finds the same as without. Callable at any time."""
+        self._prefilter.accelerate(matcher)
 
     def candidates(self, text: bytes) -> list[Window]:
         """The windows of the UTF-8 `text` in which some detector's gate matches, by start."""

@@ -79,7 +79,7 @@ class Assembly:
         """
         upstream = Upstream(own_ports=[server.port])
         stack.push_async_callback(upstream.close)
-        pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names)
+        pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names, compiled=home.state_dir)
         stack.push_async_callback(pool.close)
         memories = Memories(
             keys,

@@ -1,85 +1,59 @@
-"""Scanning off the event loop: candidates here, detectors in worker processes that can be killed.
+"""Scanning off the event loop: texts go to worker processes that can be killed.
 
-The daemon holds the prefilter only; detect-secrets and Presidio are imported in workers. A worker gets windows, answers
-findings, and does nothing else. Workers are forked from a fork server that has the engines loaded where the platform
-has one (so that a killed worker is back at once), else spawned.
-
-What this does not protect against: a detector that reads outside its window would see the worker's memory, which may
-hold windows of other requests.
+Short texts are looked through for windows here, since most have none; long ones only in workers, of which there is a
+second one while long texts come. Gates are compiled for Hyperscan in a process of their own, once for a home.
 """
 
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Final
 
-from localguard.config.rule_files import check_rules, read_rules
-from localguard.detect.calls import CallEngine
-from localguard.detect.commands import CommandEngine
+from localguard.config import compiled_gates
+from localguard.config.rule_files import check_rules
+from localguard.detect import multipattern
 from localguard.detect.documents import DocumentText
-from localguard.detect.finding import Finding, Window
-from localguard.detect.names_engine import NamesEngine
-from localguard.detect.normalise import NormaliseEngine
-from localguard.detect.presidio_engine import PresidioEngine
-from localguard.detect.prose import ProseEngine
-from localguard.detect.scanner import Engine, Scanner
-from localguard.detect.secrets_engine import SecretsEngine
-from localguard.detect.structured import StructuredEngine
+from localguard.detect.finding import Finding
+from localguard.detect.scanner import Scanner
 from localguard.errors import LocalguardError
 from localguard.policy.model import NamesModel
 from localguard.proxy.document_reader import DocumentReader
+from localguard.proxy.scan_worker import (
+    Budget,
+    Given,
+    ScannerFailed,
+    ScanTimeout,
+    Worker,
+    build_scanner,
+    compile_gates,
+    scanner_context,
+)
+
+__all__ = ["INLINE_BYTES", "INLINE_TEXTS", "ScanPool", "ScanTimeout", "ScannerFailed", "build_scanner"]
 
 log = logging.getLogger(__name__)
 
-INLINE_BYTES: Final = 32_768  # texts up to this together are prefiltered on the loop: a thread costs more than the pass
+INLINE_BYTES: Final = (
+    32_768  # texts up to this together are looked through on the loop: a message costs more than the pass
+)
 INLINE_TEXTS: Final = 200
 _GROUP_BYTES: Final = 512 * 1024
 _GROUP_TEXTS: Final = 1_000
-_PREFILTERS: Final = 2  # of one request at once
-_START_SECONDS: Final = 60.0  # how long a worker may take to load its engines
-_PR_SET_PDEATHSIG: Final = 1
-_PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_pool"]
+_AT_ONCE: Final = 2  # groups of one request
+_SLOWEST: Final = 1_000_000  # bytes a second that any text is looked through at: they lengthen the deadline
+_LONG: Final = 2_000_000  # bytes of one request for which a second worker is worth its start
+_IDLE_SECONDS: Final = 60.0  # how long the second worker stays without them
+_COMPILE_BYTES: Final = 256 * 1024  # how much is scanned before the gates are compiled
+_COMPILE_SECONDS: Final = 10.0  # or how long the guard runs: a short life is not worth it
+_COMPILE_MOST: Final = 600.0
 
-
-_Given = tuple[tuple[Path, ...], NamesModel | None]
-"""What a scanner is built from: directories of rules, and the language model for names."""
-
-
-class ScanTimeout(LocalguardError):
-    """A scan took longer than its deadline. Its worker was killed and replaced; the text counts as not scanned."""
-
-
-class ScannerFailed(LocalguardError):
-    """A scanner worker died or could not start. It is replaced; the text counts as not scanned."""
-
-
-def build_scanner(rules_dirs: Iterable[Path] = (), names: NamesModel | None = None) -> Scanner:
-    """A scanner with all rules and engines, for use in one process. Engines load at the first `examine`."""
-    rules = read_rules(rules_dirs)
-    engines: list[Engine] = [
-        NormaliseEngine(rules),
-        CommandEngine(),
-        CallEngine(),
-        ProseEngine(),
-        StructuredEngine(),
-        SecretsEngine(),
-        PresidioEngine(),
-    ]
-    if names is not None:
-        engines.append(NamesEngine(names.path, names.language, names.entities))
-    return Scanner(rules, engines)
+_Question = Callable[[Worker], Coroutine[Any, Any, list[tuple[Finding, ...]]]]
 
 
 class ScanPool:
@@ -91,18 +65,25 @@ class ScanPool:
         workers: int = 1,
         rules_dirs: Sequence[Path] = (),
         names: NamesModel | None = None,
+        compiled: Path | None = None,
         deadline: float = 10.0,
     ) -> None:
-        self._given = (tuple(rules_dirs), names)
+        self._given = Given(tuple(rules_dirs), names, compiled)
         self._deadline = deadline
-        self._context = _context()
+        self._context = scanner_context()
         self._documents = DocumentReader(self._context)
-        self._workers = [_Worker(self._context, self._given) for _ in range(max(1, workers))]
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._workers = [Worker(self._context, self._given) for _ in range(max(1, workers))]
+        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._busy: set[Worker] = set()
+        self._spare: Worker | None = None
+        self._spare_until = 0.0  # of the loop's clock
+        self._scanned = 0
+        self._enough_scanned = asyncio.Event()
+        self._compiling: asyncio.Task[None] | None = None
         self._scanner: Scanner | None = None
         self._building: asyncio.Task[None] | None = None
         self._starting: list[asyncio.Task[None]] = []
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prefilter")
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="scanner")
         self._closed = False
 
     async def start(self, *, workers: bool = True) -> None:
@@ -110,7 +91,7 @@ class ScanPool:
 
         Without `workers` they are only started by `start_workers`, and scans wait.
         """
-        await asyncio.get_running_loop().run_in_executor(self._threads, check_rules, self._given[0])
+        await asyncio.get_running_loop().run_in_executor(self._threads, check_rules, self._given.rules_dirs)
         if workers:
             self.start_workers()
 
@@ -124,10 +105,12 @@ class ScanPool:
                 forkserver.ensure_running()
         self._building = asyncio.create_task(self._build(built))
         self._starting = [asyncio.create_task(self._bring_up(worker)) for worker in self._workers]
+        self._compiling = asyncio.create_task(self._compile())
 
     async def _build(self, built: Callable[[Scanner], None]) -> None:
         try:
-            scanner = await asyncio.get_running_loop().run_in_executor(self._threads, build_scanner, *self._given)
+            given = self._given.rules_dirs, self._given.names, self._given.compiled
+            scanner = await asyncio.get_running_loop().run_in_executor(self._threads, build_scanner, *given)
         except Exception as error:
             told = f": {error}" if isinstance(error, LocalguardError) else f" ({type(error).__name__})"
             log.error("nothing can be sent, because the scanner could not be built%s", told)
@@ -170,26 +153,30 @@ class ScanPool:
         scanner = await self.built()
         if self._closed:
             raise ScannerFailed("the scanner is not running")
-        if sum(map(len, texts)) <= INLINE_BYTES and len(texts) <= INLINE_TEXTS:
-            return await self._findings([scanner.candidates(text) for text in texts], _Budget(self._deadline))
-        return await self._scan_in_groups(scanner, texts)
+        size = sum(map(len, texts))
+        self._scanned += size
+        if self._scanned >= _COMPILE_BYTES:
+            self._enough_scanned.set()
+        if size <= INLINE_BYTES and len(texts) <= INLINE_TEXTS:
+            windows = [scanner.candidates(text) for text in texts]
+            given = [one for one in windows if one]
+            budget = Budget(self._deadline)
+            answers = iter(await self._ask(lambda worker: worker.examine(given, budget)) if given else ())
+            return [next(answers) if one else () for one in windows]
+        if size >= _LONG:
+            self._hire()
+        return await self._scan_in_groups(texts, Budget(self._deadline + size / _SLOWEST))
 
-    async def _scan_in_groups(self, scanner: Scanner, texts: Sequence[bytes]) -> list[tuple[Finding, ...]]:
-        """Texts in groups, some prefiltered in threads while the worker looks at windows of earlier ones.
+    async def _scan_in_groups(self, texts: Sequence[bytes], budget: Budget) -> list[tuple[Finding, ...]]:
+        """Texts in groups, so that another request's groups get their turn in between, and both workers their share.
 
-        Another request's groups get their turn in between, and an event loop wakes once a group, not once a text.
+        The event loop wakes once a group, not once a text.
         """
-        loop = asyncio.get_running_loop()
-        budget = _Budget(self._deadline)
-        turn = asyncio.Semaphore(_PREFILTERS)
-
-        def candidates(group: Sequence[bytes]) -> list[list[Window]]:
-            return [scanner.candidates(text) for text in group]
+        turn = asyncio.Semaphore(_AT_ONCE)
 
         async def scan_group(group: Sequence[bytes]) -> list[tuple[Finding, ...]]:
             async with turn:
-                windows = await loop.run_in_executor(self._threads, candidates, group)
-            return await self._findings(windows, budget)
+                return await self._ask(lambda worker: worker.scan(group, budget))
 
         tasks = [asyncio.create_task(scan_group(group)) for group in _groups(texts)]
         try:
@@ -198,53 +185,91 @@ class ScanPool:
             for task in tasks:
                 task.cancel()
 
-    async def _findings(self, windows: Sequence[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
-        """The findings of each text, given its windows: most have none."""
-        answers = iter(await self._examine(found, budget) if (found := [one for one in windows if one]) else ())
-        return [next(answers) if one else () for one in windows]
-
     async def close(self) -> None:
         """Kills the workers. Scans under way fail with `ScannerFailed`."""
         self._closed = True
         self._documents.close()
-        tasks = [*self._starting, *([self._building] if self._building is not None else [])]
+        tasks = [task for task in (*self._starting, self._building, self._compiling) if task is not None]
         for task in tasks:
             task.cancel()
-        for worker in self._workers:
+        for worker in (*self._workers, *([self._spare] if self._spare is not None else [])):
             worker.kill()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
+    async def _ask(self, question: _Question) -> list[tuple[Finding, ...]]:
         worker = await self._idle.get()
+        while worker is not self._spare and worker not in self._workers:  # it was dismissed
+            worker = await self._idle.get()
         if self._closed:
             self._idle.put_nowait(worker)
             raise ScannerFailed("the scanner was closed")
-        job = asyncio.ensure_future(worker.examine(batches, budget))
+        self._busy.add(worker)
+        job = asyncio.ensure_future(question(worker))
         # The worker is idle again when its answer is in, even if whoever asked has gone.
         job.add_done_callback(lambda _: self._give_back(worker))
         return await asyncio.shield(job)
 
-    def _give_back(self, worker: "_Worker") -> None:
+    def _give_back(self, worker: Worker) -> None:
+        self._busy.discard(worker)
         if worker.alive or self._closed:
             self._idle.put_nowait(worker)
         else:
             self._starting = [task for task in self._starting if not task.done()]
             self._starting.append(asyncio.create_task(self._bring_up(worker)))
 
-    async def _bring_up(self, worker: "_Worker") -> None:
+    async def _bring_up(self, worker: Worker) -> None:
         try:
             await worker.start()
         finally:
             self._idle.put_nowait(worker)  # a worker that did not start answers with ScannerFailed, then tries again
 
+    def _hire(self) -> None:
+        """A second worker for a while, where there is a core for it."""
+        loop = asyncio.get_running_loop()
+        self._spare_until = loop.time() + _IDLE_SECONDS
+        if self._spare is None and (os.cpu_count() or 1) > 1:
+            self._spare = Worker(self._context, self._given)
+            self._starting = [task for task in self._starting if not task.done()]
+            self._starting.append(asyncio.create_task(self._bring_up(self._spare)))
+            loop.call_later(_IDLE_SECONDS, self._dismiss)
 
-class _Budget:
-    """Seconds that the detectors may still take for one request; waiting for a worker does not count."""
+    def _dismiss(self) -> None:
+        """End the second worker if no long text came for a while."""
+        loop = asyncio.get_running_loop()
+        if self._closed or self._spare is None:
+            return
+        if loop.time() < self._spare_until or self._spare in self._busy:
+            loop.call_at(max(self._spare_until, loop.time() + 1.0), self._dismiss)
+            return
+        self._spare.end()
+        self._spare = None
 
-    def __init__(self, whole: float) -> None:
-        self.whole = whole
-        self.left = whole
+    async def _compile(self) -> None:
+        """Compile the gates once something was scanned, unless a form of them was there, and have everybody use it."""
+        scanner = await self.built()
+        directory = self._given.compiled
+        if directory is None or scanner.accelerated or not multipattern.available():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._enough_scanned.wait(), _COMPILE_SECONDS)
+        process: Any = self._context.Process(  # type: ignore[attr-defined]
+            target=compile_gates, args=(self._given, os.getpid()), name="localguard-compiler", daemon=True
+        )
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads, process.start)
+            await loop.run_in_executor(self._threads, process.join, _COMPILE_MOST)
+        except OSError as error:
+            log.warning("the gates could not be compiled (%s); scanning is slower without", error.strerror)
+            return
+        finally:
+            if process.pid is not None:
+                process.kill()
+        if await loop.run_in_executor(self._threads, compiled_gates.use, scanner, directory):
+            await asyncio.gather(*(worker.use_compiled() for worker in self._workers))
+        else:
+            log.warning("the gates could not be compiled; scanning is slower without")
 
 
 def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
@@ -257,147 +282,3 @@ def _groups(texts: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
             start, size = index + 1, 0
     if start < len(texts):
         yield texts[start:]
-
-
-class _Worker:
-    """One scanner process and the thread that talks to it."""
-
-    def __init__(self, context: BaseContext, given: "_Given") -> None:
-        self._context = context
-        self._given = given
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scan-worker")
-        self._process: Any = None
-        self._connection: Connection | None = None
-        self.alive = False
-
-    async def start(self) -> None:
-        """Starts the process and waits until its engines are loaded. Leaves `alive` False if that fails."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._start)
-
-    async def examine(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
-        """One answer per batch. `ScanTimeout`, `ScannerFailed`; after either the process is gone.
-
-        A process that died since its last answer, or did not start, is replaced first: nobody's text was in it.
-        """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, batches, budget)
-
-    def kill(self) -> None:
-        """Ends the process at once. Callable from any thread."""
-        self.alive = False
-        process = self._process
-        if process is not None:
-            with contextlib.suppress(OSError, ValueError):
-                process.kill()
-
-    def _start(self) -> None:
-        ours, theirs = self._context.Pipe(duplex=True)
-        process = self._context.Process(  # type: ignore[attr-defined]
-            target=serve, args=(theirs, self._given, os.getpid()), name="localguard-scanner", daemon=True
-        )
-        try:
-            process.start()
-            theirs.close()
-            self._process, self._connection = process, ours
-            self.alive = bool(ours.poll(_START_SECONDS) and ours.recv() == "ready")
-        except (OSError, EOFError):
-            self.alive = False
-        if not self.alive:
-            self._bury()
-
-    def _ask(self, batches: list[list[Window]], budget: "_Budget") -> list[tuple[Finding, ...]]:
-        if not self.alive or not self._process.is_alive():
-            self._bury()
-            self._start()
-        connection = self._connection
-        if not self.alive or connection is None:
-            raise ScannerFailed("the scanner process is not running")
-        began = time.monotonic()
-        deadline = budget.left
-        if not deadline:
-            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
-        watchdog = threading.Timer(deadline, self.kill)  # also ends a send to a worker that does not read
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            connection.send(batches)
-            answer = connection.recv() if connection.poll(deadline) else None
-        except (OSError, EOFError):
-            answer = None
-            timed_out = not watchdog.is_alive()
-        else:
-            timed_out = answer is None
-        finally:
-            watchdog.cancel()
-            budget.left = max(0.0, budget.left - (time.monotonic() - began))
-        if isinstance(answer, list) and len(answer) == len(batches):
-            return answer
-        self._bury()
-        if timed_out:
-            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
-        raise ScannerFailed(answer if isinstance(answer, str) else "the scanner process died; the request was not sent")
-
-    def _bury(self) -> None:
-        self.kill()
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None and self._process.pid is not None:
-            self._process.join(5.0)
-
-
-def serve(connection: Connection, given: "_Given", parent: int) -> None:
-    """The worker's main function: loads the engines, says `"ready"`, then answers batches of windows until the pipe ends.
-
-    Ends with its parent, also when the parent is killed. Writes nothing to standard output.
-    """
-    _end_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the daemon, which ends its workers
-    with contextlib.suppress(OSError):
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        os.close(null)
-    sys.stdout = sys.stderr
-    scanner = build_scanner(*given)
-    scanner.load()
-    connection.send("ready")
-    while True:
-        try:
-            batches: list[list[Window]] = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer: object = [tuple(scanner.examine(windows)) for windows in batches]
-        except Exception as error:  # the text of a detector's error may quote what it looked at: only its kind is told
-            answer = f"a detector failed with {type(error).__name__}; the request was not sent"
-        connection.send(answer)
-
-
-def _end_with_parent(daemon: int) -> None:
-    """Linux: the kernel kills this process with its parent. Elsewhere a thread watches for the daemon's end."""
-    if sys.platform == "linux":
-        import ctypes
-
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if sys.platform != "win32":
-        threading.Thread(target=_watch, args=(daemon, os.getppid()), name="parent-watch", daemon=True).start()
-
-
-def _watch(daemon: int, parent: int) -> None:
-    while os.getppid() == parent:
-        try:
-            os.kill(daemon, 0)
-        except ProcessLookupError:
-            break
-        except OSError:
-            pass
-        threading.Event().wait(1.0)
-    os._exit(0)
-
-
-def _context() -> BaseContext:
-    if "forkserver" in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_PRELOAD))
-        return context
-    return multiprocessing.get_context("spawn")

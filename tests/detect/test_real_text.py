@@ -10,8 +10,8 @@ import pytest
 
 from localguard.config.rule_files import read_rules
 from localguard.detect.finding import Window
-from localguard.detect.prefilter import LONG_LINE
 from localguard.detect.scanner import Scanner
+from localguard.detect.spans import LONG_LINE
 from tests.bench.detection.samples import DEV, samples
 
 ROOTS = (Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib")))

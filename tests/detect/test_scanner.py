@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from localguard.detect.finding import DataClass, Finding, Window
-from localguard.detect.prefilter import CUT, LONG_LINE, MAX_RUN, MAX_WINDOW, Gate
+from localguard.detect.prefilter import Gate
 from localguard.detect.samples import expand
 from localguard.detect.scanner import Scanner, resolve
+from localguard.detect.spans import CUT, LONG_LINE, MAX_RUN, MAX_WINDOW
 
 SOURCES = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
 PLANTED = (

@@ -22,6 +22,7 @@ from localguard.detect.samples import expand
 from localguard.detect.scanner import Scanner
 from localguard.proxy import scan_pool
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
+from localguard.proxy.scan_worker import Budget
 
 Answer = TypeVar("Answer")
 LINUX = sys.platform == "linux"
@@ -228,8 +229,64 @@ async def test_an_error_in_a_detector_fails_the_scan_without_telling_the_text(po
     worker = pool._workers[0]
     broken = [[Window(0, 3, 8675309, ("assignment/env",))]]  # type: ignore[arg-type]
     with pytest.raises(ScannerFailed, match="TypeError") as failure:
-        await worker.examine(broken, scan_pool._Budget(5.0))
+        await worker.examine(broken, Budget(5.0))
     assert "8675309" not in str(failure.value)
+
+
+@pytest.mark.timeout(240)
+async def test_gates_are_compiled_once_for_a_home_and_find_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hyperscan")
+    monkeypatch.setattr(scan_pool, "_COMPILE_SECONDS", 0.1)
+    texts = [planted(), b"x = 1\n" * 9000 + planted(), planted("mail {word:6}.{word:5}@{word:6}.io\n") * 900]
+    pool = ScanPool(compiled=tmp_path)
+    await pool.start()
+    before = await pool.scan(texts)
+    assert not pool.scanner.accelerated
+    assert pool._compiling is not None
+    await asyncio.wait_for(pool._compiling, 200)
+    assert pool.scanner.accelerated
+    assert await pool.scan(texts) == before
+    await pool.close()
+    assert len(list(tmp_path.glob("gates-*"))) == 1  # noqa: ASYNC240
+
+    again = ScanPool(compiled=tmp_path)
+    await again.start()
+    assert (await again.built()).accelerated
+    assert await again.scan(texts) == before
+    await again.close()
+
+
+async def test_a_second_worker_comes_for_long_texts_and_goes_after_them(
+    pool: ScanPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(scan_pool, "_IDLE_SECONDS", 6.0)
+    monkeypatch.setattr(scan_pool, "_LONG", 100_000)
+    await pool.scan([planted()])
+    assert pool._spare is None
+    texts = [b"x = 1\n" * 20_000 + planted()] * 8
+    scanning = asyncio.create_task(pool.scan(texts))
+    await asyncio.sleep(0.01)
+    spare = pool._spare
+    assert spare is not None
+    assert all(await scanning)
+    for _ in range(100):
+        if pool._spare is None and not spare.alive:
+            break
+        await asyncio.sleep(0.2)
+    assert pool._spare is None
+    assert not spare.alive
+    assert all(await pool.scan(texts))  # the queue does not hand it out
+
+
+async def test_the_deadline_of_long_texts_grows_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = ScanPool(deadline=0.0)
+    monkeypatch.setattr(scan_pool, "_SLOWEST", 10_000)
+    await pool.start()
+    assert (await pool.scan([b"x = 1\n" * 20_000 + planted()]))[0]
+    await pool.close()
 
 
 async def test_a_broken_rule_file_stops_the_start_and_is_named(tmp_path: Path) -> None:
