@@ -111,6 +111,8 @@ class ExchangeContext(TypedDict, total=False):
     workspace: str | None
     """Name from the policy file, else a keyed digest; null where the work is unattributed."""
     attribution: Attribution
+    fell_back_from: str
+    """The endpoint that could not be reached before this one was tried."""
     token_elsewhere: bool
     """The token is one workspace's, and the process at work in another, which binds too (`beside` in ``local``)."""
     sensitivity: str

@@ -8,7 +8,15 @@ from typing import Any
 from localguard.config import builtin
 from localguard.config.endpoint_address import host_of, is_loopback, normal_url
 from localguard.config.policy_money import price_rules, pricing
-from localguard.config.policy_schema import BudgetTable, EndpointTable, PolicyFile, RedactTable, RuleTable, TestTable
+from localguard.config.policy_schema import (
+    BudgetTable,
+    EndpointTable,
+    LimitsTable,
+    PolicyFile,
+    RedactTable,
+    RuleTable,
+    TestTable,
+)
 from localguard.config.time_zones import zone_named
 from localguard.config.toml_lines import Path, nearest_line
 from localguard.policy.model import (
@@ -16,6 +24,7 @@ from localguard.policy.model import (
     Effect,
     Endpoint,
     EndpointClass,
+    EndpointLimits,
     Experimenting,
     KnownModel,
     KnownValues,
@@ -169,6 +178,18 @@ def _budget(table: BudgetTable, groups: Mapping[str, tuple[str, ...]], file: str
     )
 
 
+def _limits(table: LimitsTable) -> EndpointLimits:
+    given = EndpointLimits()
+    return EndpointLimits(
+        read_timeout=None if table.read_timeout is None else float(table.read_timeout),
+        connect_timeout=None if table.connect_timeout is None else float(table.connect_timeout),
+        retries=table.retries,
+        at_once=table.at_once,
+        per_minute=table.per_minute,
+        wait=given.wait if table.wait is None else float(table.wait),
+    )
+
+
 def _names(parsed: PolicyFile, file: str) -> NamesModel | None:
     """The language model, its path relative to the policy file's directory."""
     table = parsed.names
@@ -246,6 +267,8 @@ def _endpoint(table: EndpointTable, file: str, line: int) -> Endpoint:
         endpoint_class=endpoint_class,
         own_class=own_class,
         credential=table.credential,
+        limits=_limits(table.limits),
+        fallback=table.fallback,
         identity=table.identity,
         support=table.support,
         auth_headers=tuple(header.lower() for header in table.auth_headers),

@@ -94,6 +94,9 @@ class Checks:
                         (*at, "class"),
                         'an endpoint on another machine is not "local". Say "enterprise", "hosted" or "experimental".',
                     )
+            fallback = entry.get("fallback")
+            if isinstance(fallback, str) and fallback == entry.get("name"):
+                self._report((*at, "fallback"), "an endpoint cannot stand in for itself.")
             headers = entry.get("auth_headers")
             for index, header in enumerate(headers if isinstance(headers, list) else []):
                 if isinstance(header, str) and (problem := problem_with_auth_header(header)) is not None:

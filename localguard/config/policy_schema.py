@@ -63,6 +63,20 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
 
+Seconds = Annotated[Decimal, BeforeValidator(_money), Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
+class LimitsTable(_Table):
+    """`limits` of an endpoint."""
+
+    read_timeout: Seconds | None = None
+    connect_timeout: Seconds | None = None
+    retries: Annotated[int, Field(ge=0, le=5)] = 0
+    at_once: Annotated[int, Field(ge=1, le=1000)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    wait: Seconds | None = None
+
+
 class EndpointTable(_Table):
     """`[[endpoints]]`."""
 
@@ -79,6 +93,8 @@ class EndpointTable(_Table):
     contract: Text | None = None
     ca_file: Text | None = None
     allow_http: bool = False
+    limits: LimitsTable = LimitsTable()
+    fallback: EndpointName | None = None
 
 
 class MatchTable(_Table):

@@ -90,6 +90,7 @@ class RequestReading:
         self._attached: list[tuple[Opaque, bytes]] = []
         self._split: Split | None = None
         self._works: list[_Work] = []
+        self._redacted_under: tuple[str, ...] | None = None
         self._prefixes = readings.prefixes
         self._prefix = self._prefixes.find(format.name, body)
         self._head_reading = HeadReading(memory, readings, self._scanning, head)
@@ -239,12 +240,16 @@ class RequestReading:
         )
 
     def redact(self, actions: Actions) -> Redacted:
-        """The request as it may leave under `actions` (data class -> `redact` or `allow`).
+        """The request as it may leave under `actions` (data class -> `redact` or `allow`). May be called again under others.
 
         Known values learnt while redacting one piece are looked for in all others before anything is put together.
         Raises RequestRefused where a value stands at a place that cannot be rewritten.
         """
         key = tuple(f"{name}={actions[name]}" for name in sorted(actions))
+        if self._redacted_under != key:
+            for work in self._works:
+                work.output = None  # it was redacted under other actions
+            self._redacted_under = key
         exposed: list[Replaced] = []
         vault = self._memory.vault
         self._learn(actions)

@@ -102,6 +102,22 @@ UNATTRIBUTED: Final = "unattributed"
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointLimits:
+    """How an endpoint is used. Times are seconds."""
+
+    read_timeout: float | None = None
+    """Without a byte of the reply; None for the default."""
+    connect_timeout: float | None = None
+    retries: int = 0
+    """Further attempts where no connection came about; what may have reached the provider is never sent again."""
+    at_once: int | None = None
+    """Requests under way together."""
+    per_minute: int | None = None
+    wait: float = 30.0
+    """How long a request waits for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One upstream: the first path segment of a guard address, and what stands behind it."""
 
@@ -122,6 +138,9 @@ class Endpoint:
     contract: str | None = None
     ca_file: str | None = None
     """PEM file of certificate authorities trusted for this endpoint, beside the system's."""
+    limits: EndpointLimits = field(default_factory=EndpointLimits)
+    fallback: str | None = None
+    """Where requests go instead, if policy allows that too, when no connection comes about."""
     own_class: EndpointClass = EndpointClass.HOSTED
     """The class that kind and address give it, whatever the file says: what another layer than its own goes by."""
     file: str = ""

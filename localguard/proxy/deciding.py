@@ -141,6 +141,19 @@ class Deciding:
             for workspace in theirs.workspace.candidates
         ]
 
+    async def fall_back(self, exchange: Exchange, policy: PolicyState) -> Decision:
+        """Turn an exchange that reached nobody to its endpoint's fallback, and decide about it there. Raises Refused."""
+        asked = exchange.routed
+        await self._follow(exchange, Route(exchange.caller.endpoint.fallback or ""), policy.endpoints)
+        if asked is not None:
+            exchange.routed = asked  # what the agent asked for, whatever came between
+        assert exchange.facts is not None
+        decision = await self._decided(exchange, exchange.facts.types)
+        onward = decision.obligations.route
+        if onward is not None and onward.endpoint != exchange.caller.endpoint.name:
+            raise Refused(refusals.route_refused(decision, "the fallback routes it on to another endpoint."))
+        return self._settled(exchange, decision)
+
     async def _follow(self, exchange: Exchange, route: Route, endpoints: Mapping[str, Endpoint]) -> None:
         """Turn the exchange to the endpoint of a route, under the name that its model has there. Raises Refused."""
         caller, facts = exchange.caller, exchange.facts
@@ -152,7 +165,7 @@ class Deciding:
             raise Refused(
                 refusals.route_refused(None, f"endpoint {target.name} does not speak {exchange.format.name}.")
             )
-        if target.keyring_name is None and target.own_class is not EndpointClass.LOCAL:
+        if target.credential == "client" and target.own_class is not EndpointClass.LOCAL:
             raise Refused(
                 refusals.route_refused(None, f"endpoint {target.name} has no key of the guard's own (keyring:NAME).")
             )

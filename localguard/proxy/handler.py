@@ -28,6 +28,7 @@ from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision
 from localguard.policy.model import Effect, EndpointClass, Obligation
+from localguard.policy.price import NOTHING
 from localguard.proxy import refusals
 from localguard.proxy.admission import Admission, AdmissionRefused, Admitted, ControlCall
 from localguard.proxy.asking import Asking
@@ -56,8 +57,10 @@ from localguard.proxy.refusals import Refused
 from localguard.proxy.reply import give_reply, judge, origin_of
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
+from localguard.proxy.traffic import Traffic
 from localguard.proxy.turns import Turns
 from localguard.proxy.upstream import (
+    READ_TIMEOUT,
     Destination,
     Upstream,
     UpstreamError,
@@ -115,6 +118,7 @@ class Guard:
         self._switches = switches
         self._billing = billing
         self._budgets = budgets
+        self._traffic = Traffic()
         self._recorder = recorder
         self._scan_pool = scan_pool
         self._upstream = upstream
@@ -162,9 +166,7 @@ class Guard:
             await self._decide(exchange, policy, body)
             redacted = await self._redact(exchange, reading, body)
             headers = await self._upstream_headers(exchange, redacted)
-            await self._billing.estimate(exchange)
-            await self._budgets.reserve(exchange, body)
-            await self._recorder.intent(exchange, crowded=self._reading.crowded)
+            await self._commit(exchange, body)
             passed = True
         except Refused as refused:
             return await self._refuse(exchange, refused.refusal)
@@ -175,11 +177,62 @@ class Guard:
             return await self._refuse(exchange, refusals.INTERNAL)
         finally:
             if not passed:
-                self._budgets.release(exchange)
+                self._withdraw(exchange)
         try:
             return await self._exchange_with_upstream(request, exchange, redacted, headers)
+        except UpstreamError as failure:  # nothing was sent, and there is another endpoint for it
+            return await self._fall_back(request, exchange, policy, reading, body, failure)
         finally:
+            self._withdraw(exchange)
             self._heap.used(len(body))
+
+    async def _commit(self, exchange: Exchange, body: bytes) -> None:
+        """The last steps before anything is sent: price, turn, money, record. Raises Refused."""
+        await self._billing.estimate(exchange)
+        if exchange.has_body:
+            caller = exchange.caller
+            exchange.leave = await self._traffic.turn(caller.endpoint, caller.workspace.id, exchange.id)
+        await self._budgets.reserve(exchange, body)
+        await self._recorder.intent(exchange, crowded=self._reading.crowded)
+
+    def _withdraw(self, exchange: Exchange) -> None:
+        """Give back what an exchange holds: its reservation, unless it is settled, and its turn."""
+        self._budgets.release(exchange)
+        if exchange.leave is not None:
+            exchange.leave()
+            exchange.leave = None
+
+    async def _fall_back(
+        self,
+        request: web.BaseRequest,
+        exchange: Exchange,
+        policy: PolicyState,
+        reading: RequestReading,
+        body: bytes,
+        failure: UpstreamError,
+    ) -> web.StreamResponse:
+        """Send a request that reached nobody to its endpoint's fallback: decided, redacted and recorded anew for that.
+
+        Where policy, money or keys do not allow it, the agent is told of the first failure, and why there is no second try.
+        """
+        self._withdraw(exchange)
+        exchange.fell_back_from = exchange.caller.endpoint.name
+        exchange.recorded, exchange.sent, exchange.price, exchange.reserved = False, True, None, NOTHING
+        try:
+            decision = await self._deciding.fall_back(exchange, policy)
+            self._check_use(exchange)
+            if decision.effect is Effect.ASK:
+                await self._asking.admit(exchange, decision, body)
+            redacted = await self._redact(exchange, reading, body)
+            headers = await self._upstream_headers(exchange, redacted)
+            await self._commit(exchange, body)
+        except Refused as refused:
+            self._withdraw(exchange)
+            await self._recorder.refusal(exchange, refused.refusal)
+            told = refusals.of_upstream(failure)
+            why = f"{told.reason} Its fallback may not be used: {refused.refusal.reason}"
+            return self._failed(exchange, replace(told, reason=why))
+        return await self._exchange_with_upstream(request, exchange, redacted, headers)
 
     # locate
 
@@ -285,9 +338,15 @@ class Guard:
 
     async def _decide(self, exchange: Exchange, policy: PolicyState, body: bytes) -> None:
         """Ask policy, with everything that is known now, and a person where policy says so. Raises Refused."""
+        decision = await self._deciding.decide(exchange, policy)
+        self._check_use(exchange)
+        if decision.effect is Effect.ASK:
+            await self._asking.admit(exchange, decision, body)
+
+    def _check_use(self, exchange: Exchange) -> None:
+        """What else has to hold for an endpoint to be used. Raises Refused."""
         facts = exchange.facts
         assert facts is not None
-        decision = await self._deciding.decide(exchange, policy)
         endpoint = exchange.caller.endpoint
         objection = self._switches.current.objection(endpoint.name, endpoint.endpoint_class)
         if objection is not None:
@@ -298,8 +357,6 @@ class Guard:
             if held.id not in exchange.memory.responses:
                 previous = held.member == PREVIOUS_RESPONSE
                 raise Refused(refusals.UNSEEN_RESPONSE if previous else refusals.UNSEEN_HISTORY)
-        if decision.effect is Effect.ASK:
-            await self._asking.admit(exchange, decision, body)
 
     # redact
 
@@ -385,6 +442,8 @@ class Guard:
             endpoint.name,
             local=endpoint.endpoint_class is EndpointClass.LOCAL,
             ca_file=Path(endpoint.ca_file) if endpoint.ca_file else None,
+            read_timeout=endpoint.limits.read_timeout or READ_TIMEOUT,
+            connect_timeout=endpoint.limits.connect_timeout,
         )
         query = redacted.query if exchange.admitted.query is not None else None
         if query and (endpoint.credential != "client" or exchange.routed is not None):
@@ -401,6 +460,7 @@ class Guard:
                 joined_url(endpoint.base_url, target),
                 headers,
                 redacted.body if exchange.has_body else None,
+                retries=endpoint.limits.retries,
             ) as reply:
                 exchange.status = reply.status
                 response = await give_reply(request, exchange, reply, self._limits)
@@ -414,6 +474,8 @@ class Guard:
             if request.writer.output_size > 0:
                 cut(request)
                 raise ConnectionError("the reply was cut off") from None
+            if not failure.sent and endpoint.fallback is not None and exchange.fell_back_from is None:
+                raise
             return self._failed(exchange, refusals.of_upstream(failure))
         except (ReplyRefused, CodingError, StreamTooLong) as failure:
             state, origin, error = "failed", "guard", type(failure).__name__

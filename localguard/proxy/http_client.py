@@ -103,7 +103,10 @@ async def ask(
     fields: CIMultiDict[str] = CIMultiDict([("Host", origin.host), *headers])
     again = method in _REPEATABLE
     while True:
-        connection = await connector.connect(origin.asking, [], times)
+        try:
+            connection = await connector.connect(origin.asking, [], times)
+        except TimeoutError:
+            raise aiohttp.ConnectionTimeoutError("connecting took too long") from None
         try:
             return await _ask(connection, times, f"{method} {target} HTTP/1.1", fields, body, method == "HEAD")
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):

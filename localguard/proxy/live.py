@@ -53,6 +53,10 @@ class Exchange:
     facts: Facts | None = None
     decision: Decision | None = None
     routed: Routed | None = None
+    fell_back_from: str | None = None
+    """The endpoint that could not be reached, where this is the attempt at its fallback."""
+    leave: Callable[[], None] | None = None
+    """Gives the turn at the endpoint back."""
     """Set where `caller.endpoint` and the model of `facts` are not the agent's choice but policy's."""
     redacted: Redacted | None = None
     has_body: bool = False

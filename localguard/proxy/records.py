@@ -63,6 +63,8 @@ def context(exchange: Exchange) -> ExchangeContext:
         transport="http",
         policy=caller.policy_digest,
     )
+    if exchange.fell_back_from is not None:
+        made["fell_back_from"] = exchange.fell_back_from
     if caller.elsewhere:
         made["token_elsewhere"] = True
     if facts is not None:

@@ -244,6 +244,21 @@ def of_asking(decision: Decision, exchange: str, answer: Answer | None) -> Refus
     )
 
 
+def of_traffic(endpoint: Endpoint, seconds: int) -> Refusal:
+    """The guard's own limit of an endpoint: the only 429 that is not a provider's."""
+    limits = endpoint.limits
+    said = [f"{limits.at_once} requests at once"] if limits.at_once is not None else []
+    said += [f"{limits.per_minute} a minute"] if limits.per_minute is not None else []
+    return Refusal(
+        429,
+        "rate_limited",
+        f"limits of {endpoint.name}",
+        f"Endpoint {endpoint.name} may have {' and '.join(said)}, and no turn came within {limits.wait:g} seconds.",
+        f"Try again in {max(seconds, 1)} seconds, or use another endpoint.",
+        "rate limit",
+    )
+
+
 def of_budget(standing: Standing) -> Refusal:
     """The money for this work is spent."""
     return Refusal(

@@ -35,6 +35,8 @@ READ_TIMEOUT = 600.0
 _KEEP_REMOTE = 55.0  # below the 60 s after which common load balancers close
 _KEEP_LOCAL = 4.0  # below uvicorn's 5 s; a new loopback connection costs 0.1 ms
 _MAX_ORIGINS = 256
+_BACKOFF = 0.25
+_LONGEST_WAIT = 60.0
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")
 )
@@ -62,6 +64,12 @@ class UpstreamUnreachable(UpstreamError):
 
 class UpstreamTimeout(UpstreamError):
     """Connecting took too long, or the provider has been silent for too long."""
+
+
+class UpstreamConnectTimeout(UpstreamTimeout):
+    """Connecting took too long. Nothing was sent."""
+
+    sent = False
 
 
 class UpstreamTLSInvalid(UpstreamError):
@@ -101,6 +109,8 @@ class Destination:
     ca_file: Path | None = None
     """PEM file of certificate authorities that are trusted beside the system's."""
     read_timeout: float = READ_TIMEOUT
+    connect_timeout: float | None = None
+    """None for the client's."""
 
 
 class Upstream:
@@ -118,7 +128,9 @@ class Upstream:
         self._resolver = resolver
         self._connectors: dict[bool, aiohttp.TCPConnector] = {}
         self._contexts: dict[Path | None, asyncio.Task[ssl.SSLContext]] = {}
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
+        self._not_before: dict[str, float] = {}
+        """By endpoint, until when its provider wants to be left alone."""
         self._origins: dict[tuple[str, bool, Path | None], Origin] = {}
         """Origins as URLs spell them, with whether they have to be local: names, or addresses that were judged."""
 
@@ -130,19 +142,42 @@ class Upstream:
         url: str,
         headers: Iterable[tuple[str, str]],
         body: bytes | None,
+        *,
+        retries: int = 0,
     ) -> AsyncGenerator["UpstreamReply", None]:
         """Send one request and give its reply once the head of it is here; leaving the block drops what is not read.
 
         `url` goes out as it is spelt (`joined_url`), `headers` as given, with order, case and duplicates kept; `Host` is
         added.
         A certificate, address or name that is not right is found before the first byte of the request is sent.
+        Where no connection comes about it is tried `retries` times more, each time after a longer wait, and not before the
+        provider's last 429 or 503 allowed (`Retry-After`; a minute at most). What may have reached it is not sent again.
         Raises the errors above; cancelling closes the connection.
         """
-        received = await self._ask(destination, method, url, headers, body)
+        kept = tuple(headers)
+        for attempt in range(retries):
+            try:
+                received = await self._ask(destination, method, url, kept, body)
+                break
+            except (UpstreamUnreachable, UpstreamConnectTimeout):
+                asked = self._not_before.get(destination.name, 0.0) - asyncio.get_running_loop().time()
+                await asyncio.sleep(max(_BACKOFF * 2**attempt, min(asked, _LONGEST_WAIT)))
+        else:
+            received = await self._ask(destination, method, url, kept, body)
+        self._heed(destination.name, received)
         try:
             yield UpstreamReply(destination.name, received, bodiless=method == "HEAD")
         finally:
             received.close()
+
+    def _heed(self, name: str, received: Received) -> None:
+        """Remember for how long a provider wants to be left alone."""
+        if received.status in (429, 503):
+            asked = received.headers.get("Retry-After", "")
+            if asked.isascii() and asked.isdigit() and len(asked) < 6:
+                self._not_before[name] = asyncio.get_running_loop().time() + int(asked)
+        elif self._not_before:
+            self._not_before.pop(name, None)
 
     async def close(self) -> None:
         """Close all connections. Replies still being read end with UpstreamBroken."""
@@ -156,10 +191,12 @@ class Upstream:
         name = destination.name
         try:
             origin, target = await self._origin(destination, url)
-            connector, times = self._connector(destination.local), self._timeout(destination.read_timeout)
+            connector, times = self._connector(destination.local), self._timeout(destination)
             received = await ask(connector, origin, times, method, target, headers, body)
         except _AddressRefused as refused:
             raise refused.kind(name, refused.reason) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise UpstreamConnectTimeout(name, "connecting to the provider took too long") from None
         except (TimeoutError, aiohttp.ServerTimeoutError):
             raise UpstreamTimeout(name, "the provider did not answer in time") from None
         except (ssl.SSLError, aiohttp.ClientSSLError) as error:
@@ -188,13 +225,13 @@ class Upstream:
                 self._origins[key] = origin
         return origin, target
 
-    def _timeout(self, read: float) -> aiohttp.ClientTimeout:
-        if read not in self._timeouts:
-            connect = self._connect_timeout
-            self._timeouts[read] = aiohttp.ClientTimeout(
+    def _timeout(self, destination: Destination) -> aiohttp.ClientTimeout:
+        read, connect = destination.read_timeout, destination.connect_timeout or self._connect_timeout
+        if (read, connect) not in self._timeouts:
+            self._timeouts[read, connect] = aiohttp.ClientTimeout(
                 total=None, connect=connect, sock_connect=connect, sock_read=read
             )
-        return self._timeouts[read]
+        return self._timeouts[read, connect]
 
     def _judge_literal(self, url: URL, local: bool) -> None:
         # aiohttp asks the resolver for names only

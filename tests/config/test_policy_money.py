@@ -51,3 +51,24 @@ def test_a_repository_prices_nothing_and_is_told_so(tmp_path: Path) -> None:
     assert layer.prices == ()
     assert layer.pricing.unknown().input.base > 0
     assert len([one for one in layer.not_applied if "cannot set pric" in one]) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("limits = { retries = 50 }", "retries"),
+        ("limits = { at_once = 0 }", "at_once"),
+        ("limits = { wait = -1 }", "wait"),
+        ("limits = { concurrent = 3 }", "concurrent"),
+        ('fallback = "e"', "stand in for itself"),
+    ],
+)
+def test_a_limit_that_is_none_is_told(tmp_path: Path, fields: str, words: str) -> None:
+    with pytest.raises(PolicyInvalid, match=words):
+        load(tmp_path, f'[[endpoints]]\nname = "e"\nkind = "openai"\n{fields}\n')
+
+
+def test_limits_are_read(tmp_path: Path) -> None:
+    text = '[[endpoints]]\nname = "e"\nkind = "openai"\nlimits = { read_timeout = 0.5, retries = 2, per_minute = 7 }\n'
+    limits = next(one.limits for one in load(tmp_path, text).endpoints if one.name == "e")
+    assert (limits.read_timeout, limits.retries, limits.per_minute, limits.at_once) == (0.5, 2, 7, None)

@@ -513,3 +513,16 @@ def test_a_value_in_json_lines_is_read_as_each_line_says(end: str, around: str) 
     sent = orjson.loads(workspace.send(CHAT, body).body)
     assert "S3CR" not in sent["messages"][0]["content"]
     assert workspace.turned_back(sent) == body
+
+
+def test_a_request_that_is_redacted_again_under_stricter_actions_keeps_nothing_of_the_first_time() -> None:
+    workspace = Workspace()
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": f"it is {VALUES[0]}"}]}).encode()
+    first = workspace.send(CHAT, body, actions=ALLOW)
+    assert VALUES[0].encode() in first.body
+    assert workspace.reading is not None
+    again = workspace.reading.redact(dict[str, Any](REDACT))
+    assert VALUES[0].encode() not in again.body
+    assert [one.type for one in again.replaced] == ["API_KEY"]
+    later = workspace.send(CHAT, body)
+    assert VALUES[0].encode() not in later.body, "the stricter redaction is what is remembered for the next turn"
