@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,18 @@ class Log:
                 " GROUP BY session HAVING last < ? ORDER BY last DESC LIMIT ?",
                 (before_seq if before_seq is not None else 1 << 62, limit),
             ).fetchall()
+
+    def by_seq(self, seqs: Sequence[int]) -> list[Record]:
+        """The records with these numbers, in the order given; those that there are not are left out."""
+        found = {one.seq: one for seq in seqs for one in self._select("seq = ?", seq)}
+        return [found[seq] for seq in seqs if seq in found]
+
+    def extent(self) -> tuple[int, int]:
+        """How many records there are, and how many of them have lost their metadata."""
+        with self._errors():
+            (total,) = self._connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()
+            (pruned,) = self._connection.execute("SELECT count(*) FROM records WHERE metadata IS NULL").fetchone()
+        return int(total), int(pruned)
 
     def count_by_kind(self) -> dict[str, int]:
         """Kind to number of records."""

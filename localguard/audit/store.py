@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from localguard.audit import record
 from localguard.audit.checkpoint import Checkpoint, DeviceKey
@@ -32,6 +32,7 @@ from localguard.audit.log_end import LogEnd
 from localguard.audit.merkle import Frontier
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
+from localguard.audit.retention import Retention
 from localguard.audit.schema import (
     LogUnavailable,
     connect_writer,
@@ -39,6 +40,8 @@ from localguard.audit.schema import (
     migrate,
     unavailable,
 )
+
+T = TypeVar("T")
 
 __all__ = ["Clock", "Limits", "Receipt", "Store"]
 
@@ -109,7 +112,8 @@ class Store:
         self._files: tuple[int, ...] = ()
         self._end = LogEnd()
         self._signer: DeviceKey | None = None
-        self._checkpoint_due = False
+        self._jobs: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any], bool]] = deque()
+        """What is to be done on the writer's connection, its answer, and whether a checkpoint goes before it."""
         self.recovered = 0
         """Intents that the last run left without outcome."""
         try:
@@ -241,9 +245,28 @@ class Store:
 
     def checkpoint(self) -> None:
         """Write a checkpoint of what is durable, and wait for it; nothing where the last record is one, or without a key."""
+        self._on_writer(lambda _: None, checkpoint=True)
+
+    def prune(self, retention: Retention, before: str) -> int:
+        """Drop the sections that `retention` names from records before a time; returns how many records lost some.
+
+        Hashes stay, so that the tree and every proof hold. In bounded steps, between which records are written. Blocks.
+        Raises LogUnavailable; what was dropped by then stays dropped.
+        """
+        pruned = 0
+        while step := self._on_writer(lambda connection: retention.step(connection, before)):
+            pruned += step
+        return pruned
+
+    def _on_writer(self, job: "Callable[[sqlite3.Connection], T]", *, checkpoint: bool = False) -> "T":
+        """What `job` answers, run by the writer after everything that was appended before it is durable. Blocks."""
+        done: Future[T] = Future()
         with self._lock:
-            self._checkpoint_due = True
-        self.flush()
+            if self._closing:
+                raise LogUnavailable("The audit log is closed: the guard is stopping.")
+            self._jobs.append((job, done, checkpoint))
+            self._wake_writer()
+        return done.result()
 
     def flush(self) -> None:
         """Wait until everything that was appended before is durable or has failed."""
@@ -322,7 +345,8 @@ class Store:
                 self._queued_bytes -= sum(pending.size for pending in batch)
                 last = self._closing and not self._queue
                 self._urgent = bool(self._queue) or self._closing
-                due, self._checkpoint_due = self._checkpoint_due or last, False
+                jobs = [] if self._queue else [self._jobs.popleft() for _ in range(len(self._jobs))]
+                due = last or any(checkpoint for _, _, checkpoint in jobs)
                 self._outcomes_due = float("inf")
                 calls, since = self._take_calls(last)
             if calls:
@@ -332,9 +356,23 @@ class Store:
             with self._lock:
                 self._settled += queued
                 self._over.notify_all()
+            for job, done, _ in jobs:
+                self._do(job, done)
             if last:
                 self._disconnect()
                 return
+
+    def _do(self, job: Callable[[sqlite3.Connection], Any], done: "Future[Any]") -> None:
+        try:
+            if self._connection is None:
+                self._connect(create=False)
+            assert self._connection is not None
+            done.set_result(job(self._connection))
+        except sqlite3.Error as error:
+            self._disconnect()
+            done.set_exception(unavailable(error, self._path))
+        except Exception as error:
+            done.set_exception(error)
 
     def _wait(self) -> None:
         """Return when something is urgent or due.

@@ -27,6 +27,13 @@ class Kind(StrEnum):
     CHECKPOINT = "checkpoint"
 
 
+class ExportFormat(StrEnum):
+    """What an export looks like."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog="Example: localguard explain 01JC2M9X5Q")(explain)
@@ -36,6 +43,9 @@ def register(app: typer.Typer) -> None:
     group.command("tail", epilog="Example: localguard audit tail -n 5 --follow")(tail)
     group.command("show", epilog="Example: localguard audit show 01JC2M9X5Q")(show)
     group.command("verify", epilog="Example: localguard audit verify --anchor checkpoint.txt")(verify)
+    group.command("search", epilog="Example: localguard audit search gpt-5 refusal")(search)
+    group.command("export", epilog="Example: localguard audit export --output log.jsonl --sections metadata")(export)
+    group.command("prune", epilog="Example: localguard audit prune --older-than 90d --sections local,findings")(prune)
     group.command("checkpoint", epilog="Example: localguard audit checkpoint --output checkpoint.txt")(checkpoint)
     app.add_typer(group, name="audit")
 
@@ -151,6 +161,105 @@ def checkpoint(
         output.write_text(note, "utf-8")
     else:
         typer.echo(note, nl=False)
+
+
+def search(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS…", help="All of them; up* finds words that begin so.")],
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="How many records.")] = 20,
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Find records by words of their metadata: models, endpoints, rules, codes, reasons."""
+    from localguard.audit.search import Search
+    from localguard.cli.output import progress
+
+    with Search(located(home).audit_db) as index:
+        with progress("records") as advance:
+            index.update(advance)
+        for record in index.find(" ".join(words), number):
+            typer.echo(_json_line(record) if as_json else _line(record))
+
+
+def export(
+    output: Annotated[Path | None, typer.Option("--output", help="Write it to this file.")] = None,
+    kind: Annotated[
+        ExportFormat, typer.Option("--format", help="jsonl holds proofs, csv is a table.")
+    ] = ExportFormat.JSONL,
+    sections: Annotated[
+        str,
+        typer.Option("--sections", help="Which sections to disclose, separated by commas; the rest stands by hash."),
+    ] = "metadata,findings,local",
+    after: Annotated[int, typer.Option("--after", min=0, help="Only records with a greater number.")] = 0,
+    home: HomeOption = None,
+) -> None:
+    """Write the log's records up to the newest checkpoint, each with its proof.
+
+    Whoever has the document can check every record against the signed checkpoint in its last line, whatever is not disclosed.
+    """
+    from localguard.audit.export import export_lines, export_table
+    from localguard.audit.retention import SECTIONS
+
+    chosen = [name.strip() for name in sections.split(",") if name.strip()]
+    if not set(chosen) <= set(SECTIONS):
+        raise WrongUse(f"The sections are {', '.join(SECTIONS)}.")
+    path = located(home).audit_db
+    lines = (
+        export_table(path, after=after)
+        if kind is ExportFormat.CSV
+        else export_lines(path, disclosed=chosen, after=after)
+    )
+    if output is None:
+        for line in lines:
+            typer.echo(line)
+        return
+    with output.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def prune(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="PERIOD", help="90d, 12w or 48h.")],
+    sections: Annotated[
+        str, typer.Option("--sections", help="What to drop, separated by commas.")
+    ] = "metadata,findings,local",
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="Of which records, separated by commas.")
+    ] = "intent,outcome,refusal,control",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    port: PortOption = DEFAULT_PORT,
+    home: HomeOption = None,
+) -> None:
+    """Drop the content of old records for good. Their hashes stay, so that the rest can still be verified.
+
+    A running guard does it, else this command.
+    """
+    from datetime import UTC, datetime
+
+    from localguard.audit.record import timestamp
+    from localguard.audit.retention import PRUNABLE, SECTIONS, Retention
+    from localguard.audit.store import Store
+    from localguard.cli.clock import span
+    from localguard.proxy.control_client import ControlClient
+
+    chosen, of = (tuple(filter(None, map(str.strip, text.split(",")))) for text in (sections, kinds))
+    try:
+        retention = Retention(chosen, of)
+    except ValueError:
+        raise WrongUse(f"Sections are {', '.join(SECTIONS)}; kinds are {', '.join(PRUNABLE)}.") from None
+    before = timestamp(datetime.now(UTC) - span(older_than, "--older-than"))
+    if not yes and not typer.confirm(
+        f"Drop {', '.join(chosen)} of all {', '.join(of)} records before {before[:10]} for good?"
+    ):
+        raise typer.Exit(ExitCode.FOUND)
+    place = located(home)
+    client = ControlClient(place, port, timeout=600)
+    if client.is_running():
+        dropped = client.call("POST", "/prune", sections=list(chosen), kinds=list(of), before=before)["records"]
+    else:
+        with Store.open(place.audit_db, clock=lambda: datetime.now(UTC)) as store:
+            dropped = store.prune(retention, before)
+            store.append("control", metadata=retention.event(before, dropped))
+    place.audit_db.with_name("search.db").unlink(missing_ok=True)
+    typer.echo(f"Content of {dropped} records was dropped.")
 
 
 class NotFound(LocalguardError):

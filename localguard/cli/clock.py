@@ -18,10 +18,15 @@ def expiry(period: str | None) -> str | None:
     """Return when a period from now is over, spelled as `now`; None for none. Raises WrongUse for what is no period."""
     if period is None:
         return None
+    return _spelled(datetime.now(UTC) + span(period, "--expires"))
+
+
+def span(period: str, option: str) -> timedelta:
+    """Return a period such as `12h`, `30d` or `8w`. Raises WrongUse, which names the option, for what is none."""
     found = _PERIOD.fullmatch(period.strip().lower())
     if found is None or found[1].strip("0") == "":
-        raise WrongUse("--expires is a number of hours, days or weeks: 12h, 30d, 8w.")
-    return _spelled(datetime.now(UTC) + timedelta(hours=int(found[1]) * _HOURS[found[2]]))
+        raise WrongUse(f"{option} is a number of hours, days or weeks: 12h, 30d, 8w.")
+    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
 def days_since(time: str) -> int | None:

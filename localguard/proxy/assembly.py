@@ -15,6 +15,8 @@ from typing import Self
 
 from localguard import __version__
 from localguard.audit.checkpoint import DeviceKey
+from localguard.audit.record import timestamp
+from localguard.audit.retention import Retention
 from localguard.audit.store import Store
 from localguard.config.allow_list import AllowList, AllowWatch
 from localguard.config.credential_commands import CredentialCommands
@@ -31,7 +33,7 @@ from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.control import Call, Control
+from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 from localguard.proxy.executing import Executing
 from localguard.proxy.experiments import Experiments
 from localguard.proxy.handler import Guard
@@ -90,7 +92,15 @@ class Assembly:
             on_device_key=lambda seed: store.sign_with(DeviceKey(seed)),
             on_fingerprint=scrubber.trust,
         )
-        control.offer(Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)))
+        control.offer(
+            Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)),
+            Call(
+                "POST",
+                "/prune",
+                "Drop `sections` of `kinds` of records `before` a time.",
+                lambda given: _prune(store, given),
+            ),
+        )
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
@@ -192,6 +202,17 @@ async def _checkpoint(store: Store) -> Mapping[str, object]:
     """Everything that was recorded before is covered by a signed checkpoint when this returns, if the device has a key."""
     await asyncio.to_thread(store.checkpoint)
     return {"signed": store.signs}
+
+
+async def _prune(store: Store, given: Arguments) -> Mapping[str, object]:
+    try:
+        before = timestamp(datetime.fromisoformat(given.text("before")))
+        retention = Retention(*(tuple(map(str, given.body.get(name) or ())) for name in ("sections", "kinds")))
+    except (ValueError, TypeError):
+        raise ControlRefused(400, "before is a time with a zone, sections and kinds are those of records.") from None
+    dropped = await asyncio.to_thread(store.prune, retention, before)
+    store.note("control", metadata=retention.event(before, dropped))
+    return {"records": dropped}
 
 
 def _key_replaced(store: Store, why: str) -> None:

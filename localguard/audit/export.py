@@ -1,0 +1,157 @@
+"""Handing records out: one JSON object a line with all that its proof needs, or a flat table for spreadsheets.
+
+    {"seq", "kind", "time", "metadata": {"content", "salt"} or {"hash"}, "findings": …, "local": …, "leaf", "proof"}
+
+`leaf` is the leaf hash and `proof` the RFC 6962 inclusion proof, hex, for the tree of the checkpoint in the last line. A section
+that is not disclosed, or was pruned, stands there by its hash. Whoever has the line can compute the leaf and check it.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from localguard.audit import record
+from localguard.audit.checkpoint import PublicKey, public_key, verify_checkpoint
+from localguard.audit.merkle import includes, inclusion_proof
+from localguard.audit.retention import SECTIONS
+from localguard.audit.schema import LogUnavailable, connect_reader
+from localguard.audit.tree import Tree
+from localguard.errors import LocalguardError
+
+COLUMNS = [
+    "seq",
+    "time",
+    "kind",
+    "exchange",
+    "session",
+    "event",
+    "agent",
+    "agent_version",
+    "workspace",
+    "sensitivity",
+    "task",
+    "cost_bucket",
+    "endpoint",
+    "endpoint_class",
+    "provider",
+    "model",
+    "identity",
+    "credential",
+    "effect",
+    "state",
+    "status",
+    "code",
+    "origin",
+    "error",
+    "cost_usd",
+    "total_ms",
+    "request_bytes",
+    "reply_bytes",
+]
+"""Of the table: members of metadata, empty where a record has none."""
+
+
+class ExportInvalid(LocalguardError):
+    """An exported document does not prove what it says. The message names the line."""
+
+
+def export_lines(path: Path, *, disclosed: Sequence[str] = SECTIONS, after: int = 0) -> Iterator[str]:
+    """The records behind `after` up to the newest checkpoint, a JSON object each without line break, then the checkpoint.
+
+    Raises LogUnavailable where there is no log or no checkpoint yet.
+    """
+    connection = connect_reader(path)
+    try:
+        connection.execute("BEGIN")
+        row = connection.execute(_NEWEST).fetchone()
+        if row is None:
+            raise LogUnavailable("The audit log has no checkpoint yet. Run `localguard audit checkpoint` first.")
+        checkpoint = json.loads(row[0])
+        size = int(checkpoint["size"])
+        subtree = lru_cache(maxsize=4096)(
+            Tree(connection).subtree
+        )  # neighbours' proofs share nearly all of their nodes
+        for seq, kind, time, leaf, *parts in connection.execute(_RECORDS, (after, size)):
+            line: dict[str, Any] = {"seq": seq, "kind": kind, "time": time}
+            for name, (text, salt, hash) in zip(SECTIONS, (parts[0:3], parts[3:6], parts[6:9]), strict=True):
+                open_ = name in disclosed and text is not None
+                line[name] = {"content": json.loads(text), "salt": salt.hex()} if open_ else {"hash": hash.hex()}
+            line["leaf"] = leaf.hex()
+            line["proof"] = [one.hex() for one in inclusion_proof(seq - 1, size, subtree)]
+            yield json.dumps(line, ensure_ascii=False)
+        yield json.dumps({"checkpoint": checkpoint["note"], "key": checkpoint["key"]}, ensure_ascii=False)
+    finally:
+        connection.close()
+
+
+def export_table(path: Path, *, after: int = 0) -> Iterator[str]:
+    """The metadata of the records behind `after` as CSV (RFC 4180), head first; without proofs.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    connection = connect_reader(path)
+    try:
+        yield _row(COLUMNS)
+        for seq, kind, time, text in connection.execute(_TABLE, (after,)):
+            metadata = json.loads(text) if text is not None else {}
+            known = {**metadata, "seq": seq, "time": time, "kind": kind}
+            yield _row([_cell(known.get(name)) for name in COLUMNS])
+    finally:
+        connection.close()
+
+
+def check_lines(lines: Sequence[str], key: PublicKey | None = None) -> int:
+    """Check what `export_lines` wrote, against the device's key if it is known; returns the number of records that are proven.
+
+    Raises ExportInvalid.
+    """
+    try:
+        *records, last = [json.loads(line) for line in lines]
+        stated = public_key(last["key"])
+        if key is not None and stated != key:
+            raise ExportInvalid("the checkpoint is signed by another device")
+        checkpoint = verify_checkpoint(last["checkpoint"].encode(), stated)
+    except (ValueError, KeyError, TypeError):
+        raise ExportInvalid("the last line is no checkpoint") from None
+    for number, line in enumerate(records, start=1):
+        try:
+            hashes = [_hash(line[name]) for name in SECTIONS]
+            leaf = record.leaf_hash(record.leaf(line["kind"], line["seq"], line["time"], *hashes))
+            proof = [bytes.fromhex(one) for one in line["proof"]]
+            proven = leaf.hex() == line["leaf"] and includes(
+                leaf, line["seq"] - 1, checkpoint.size, proof, checkpoint.root
+            )
+        except (ValueError, KeyError, TypeError):
+            proven = False
+        if not proven:
+            raise ExportInvalid(f"line {number} is not what the log holds")
+    return len(records)
+
+
+def _hash(section: dict[str, Any]) -> bytes:
+    if "hash" in section:
+        return bytes.fromhex(section["hash"])
+    return record.section_hash(bytes.fromhex(section["salt"]), record.canonical(section["content"]))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _row(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+_NEWEST = "SELECT metadata FROM records WHERE kind = 'checkpoint' ORDER BY seq DESC LIMIT 1"
+_RECORDS = (
+    "SELECT seq, kind, time, leaf_hash, metadata, metadata_salt, metadata_hash, findings, findings_salt, findings_hash,"
+    " local, local_salt, local_hash FROM records WHERE seq > ? AND seq <= ? ORDER BY seq"
+)
+_TABLE = "SELECT seq, kind, time, metadata FROM records WHERE seq > ? ORDER BY seq"
