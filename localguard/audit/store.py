@@ -26,10 +26,11 @@ from typing import Any, Self, TypeVar
 from localguard.audit import record
 from localguard.audit.checkpoint import Checkpoint, DeviceKey
 from localguard.audit.entropy import RandomBytes
-from localguard.audit.fields import CheckpointMetadata, ControlMetadata, MetadataCall, OutcomeMetadata
+from localguard.audit.fields import CheckpointMetadata, OutcomeMetadata
 from localguard.audit.lock import GuardLock
 from localguard.audit.log_end import LogEnd
 from localguard.audit.merkle import Frontier
+from localguard.audit.metadata_calls import MetadataCallKind, MetadataCalls, metadata_of
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
 from localguard.audit.retention import Retention
@@ -71,9 +72,6 @@ class Limits:
     """How long a commit waits for another process that holds the database."""
 
 
-_Call = tuple[str, str, str, int, str | None]
-
-
 class Store:
     """The log of one home, open for writing. Every method may be called from any thread."""
 
@@ -104,9 +102,9 @@ class Store:
         self._urgent = False
         self._closing = False
         self._outcomes_due = float("inf")
-        self._calls: Counter[_Call] = Counter()
-        self._calls_since = ""
-        self._calls_due = float("inf")
+        self._calls = MetadataCalls(
+            every=self._limits.metadata_calls_every, most_kinds=self._limits.metadata_call_kinds
+        )
         self._failure: LogUnavailable | None = None
         self._connection: sqlite3.Connection | None = None
         self._files: tuple[int, ...] = ()
@@ -224,15 +222,10 @@ class Store:
 
         Returns at once. The counts are kept while the log cannot be written; those of the last seconds before a kill are lost.
         """
-        call: _Call = (endpoint, method, path_template, status, workspace)
+        call = MetadataCallKind(endpoint, method, path_template, status, workspace)
         with self._lock:
-            if call not in self._calls and len(self._calls) >= self._limits.metadata_call_kinds:
-                call = (endpoint if endpoint in {known[0] for known in self._calls} else "*", "*", "*", status, None)
-            if not self._calls:
-                self._calls_since = record.timestamp(self._clock())
-                self._calls_due = time.monotonic() + self._limits.metadata_calls_every
+            if self._calls.count(call, record.timestamp(self._clock())):
                 self._bell.put(None)
-            self._calls[call] += 1
 
     def sign_with(self, key: DeviceKey) -> None:
         """Sign a checkpoint every `Limits.checkpoint_every` records and at the end, from now on."""
@@ -348,11 +341,12 @@ class Store:
                 jobs = [] if self._queue else [self._jobs.popleft() for _ in range(len(self._jobs))]
                 due = last or any(checkpoint for _, _, checkpoint in jobs)
                 self._outcomes_due = float("inf")
-                calls, since = self._take_calls(last)
+                calls, since = self._calls.take(last=last)
             if calls:
                 batch += self._metadata_calls(calls, since)
             if (batch or self._to_sign(0, due)) and not self._commit(batch, due) and calls:
-                self._give_back(calls, since)
+                with self._lock:
+                    self._calls.give_back(calls, since)
             with self._lock:
                 self._settled += queued
                 self._over.notify_all()
@@ -380,7 +374,7 @@ class Store:
         For a moment after a commit it looks by itself for what came without a ring: while requests come, outcomes need none.
         """
         while not self._urgent:
-            due = min(self._outcomes_due, self._calls_due)
+            due = min(self._outcomes_due, self._calls.due)
             left = due - time.monotonic()
             if left <= 0:
                 break
@@ -465,36 +459,10 @@ class Store:
             self._write(batch)
         self.recovered = len(batch)
 
-    def _take_calls(self, last: bool) -> tuple[Counter[_Call], str]:
-        if not self._calls or not (last or time.monotonic() >= self._calls_due):
-            return Counter(), ""
-        calls, self._calls, self._calls_due = self._calls, Counter(), float("inf")
-        return calls, self._calls_since
-
-    def _give_back(self, calls: Counter[_Call], since: str) -> None:
-        with self._lock:
-            self._calls.update(calls)
-            self._calls_since = since
-            self._calls_due = time.monotonic() + self._limits.metadata_calls_every
-
-    def _metadata_calls(self, calls: Counter[_Call], since: str) -> list[Pending]:
-        entries: list[MetadataCall] = [
-            {
-                "endpoint": endpoint,
-                "method": method,
-                "path": path,
-                "status": status,
-                "workspace": workspace,
-                "count": count,
-            }
-            for (endpoint, method, path, status, workspace), count in calls.items()
-        ]
-        metadata: ControlMetadata = {"event": "metadata-calls", "since": since, "calls": entries}
+    def _metadata_calls(self, calls: "Counter[MetadataCallKind]", since: str) -> list[Pending]:
         try:
-            return [self._seal("control", None, None, metadata, (), {}, self._scrub)]
-        except (
-            RecordInvalid
-        ) as error:  # the scrub failed: the writer has to live on, and unscrubbed text is not written
+            return [self._seal("control", None, None, metadata_of(calls, since), (), {}, self._scrub)]
+        except RecordInvalid as error:  # the scrub failed: the writer lives on, and unscrubbed text is not written
             self._failure = LogUnavailable(f"Metadata calls could not be recorded: {error}")
             return []
 
