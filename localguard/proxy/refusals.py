@@ -33,13 +33,15 @@ class Refused(LocalguardError):
 
 
 _STATUSES: Final[Mapping[str, Mapping[int, int]]] = {
-    "codex": {402: 400, 403: 400, 404: 400, 500: 400, 502: 400, 503: 400},
+    "codex": dict.fromkeys((401, 402, 403, 404, 405, 408, 409, 413, 417, 422, 431, 500, 501, 502, 503, 504, 505), 400),
     "opencode": {500: 400, 502: 400, 503: 400},
 }
 """Agents that send a refused request again, and the status on which they send it once and show its text.
 
-Measured in November 2026: Codex 0.169 repeats 402, 403 and 404 five times and 502 and 503 29 times, opencode 1.18 repeats
-503 without end; both take 400 as final, and 500 is to them what 502 is. The official SDKs repeat none, given `x-should-retry: false`.
+Measured in November 2026: Codex 0.169 sends once on 400, and on 429, whose text it does not show; all others below 500 it repeats
+five times, 500 to 505 29 times, and of 500 it shows no text either. On 426 it leaves WebSocket for POST, so that stays. opencode
+1.18 repeats 503 without end and takes 400 as final; 500 is to it what 502 is. The official SDKs repeat none, given
+`x-should-retry: false`.
 """
 
 
