@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-_MARKS = (
+_PLACE_MARKS = (
     b"cwd",
     b"CWD",
     b"orking dir",
@@ -25,16 +25,15 @@ _MARKS = (
     b"git_root",
     b"gitRoot",
     b"roject root",
-    b"remote",
-    b"origin",
 )
-"""One of them stands in whatever `_PLACE` or `_REMOTE` matches; letter case as agents write it."""
-_MARKED = BytesAhoCorasick(_MARKS)
+"""With one of them, or the letter before it, whatever `_PLACE` matches begins; letter case as agents write it."""
+_REMOTE_MARKS = (b"remote", b"origin")
+_MARKED = BytesAhoCorasick((*_PLACE_MARKS, *_REMOTE_MARKS), matchkind=MatchKind.LeftmostFirst)
+"""Of the kinds of matches only the leftmost ones have ahocorasick's packed search."""
 _LOOKED_AT = 262_144
 """Bytes at the beginning of a piece: agents say it there."""
 _AROUND = 600
-_BEFORE = 24
-_MOST_MARKS = 64
+_MOST_MARKS = 256
 MOST = 32
 """Claims that are kept of one request."""
 
@@ -77,14 +76,11 @@ def claims_of(raw: bytes) -> Claims:
         return NONE
     paths: dict[str, None] = {}
     remotes: dict[str, None] = {}
-    end = 0
-    for _, start, _ in marks[:_MOST_MARKS]:
-        if start < end:
-            continue
-        window = head[max(end, start - _BEFORE) : start + _AROUND]
-        end = start + 3
-        if found := _PLACE.search(window):
+    for mark, start, _ in marks[:_MOST_MARKS]:
+        end = start + _AROUND
+        if mark >= len(_PLACE_MARKS):
+            if found := _REMOTE.match(head, start, end):
+                remotes[found["remote"].decode("utf-8", "replace").rstrip(".,;")] = None
+        elif found := _PLACE.match(head, max(0, start - 1), end) or _PLACE.match(head, start, end):
             paths[found["place"].decode("utf-8", "replace").rstrip(" .:;/") or "/"] = None
-        if found := _REMOTE.search(window):
-            remotes[found["remote"].decode("utf-8", "replace").rstrip(".,;")] = None
     return Claims(tuple(paths)[:MOST], tuple(remotes)[:MOST])
