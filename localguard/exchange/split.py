@@ -43,7 +43,8 @@ class Split:
     """One more than there are pieces."""
     pieces: Sequence[Piece]
     members: dict[str, bytes]
-    """Raw top-level members, for reading `model`, `stream` and the like. Empty if the body is no object."""
+    """Raw top-level members, for reading `model`, `stream` and the like; arrays that are cut into items are left out.
+    Empty if the body is no object."""
     names: Sequence[str] = ()
     """Top-level keys that stand between the pieces and not in one."""
 
@@ -55,6 +56,16 @@ class Split:
             parts.append(gap)
         return b"".join(parts)
 
+    def spells(self, body: bytes) -> bool:
+        """Whether the pieces, joined, are `body`."""
+        at = 0
+        for index, gap in enumerate(self.between):
+            raw = self.pieces[index].raw if index < len(self.pieces) else b""
+            if not (body.startswith(gap, at) and body.startswith(raw, at + len(gap))):
+                return False
+            at += len(gap) + len(raw)
+        return at == len(body)
+
 
 def split(body: bytes, format: WireFormat, first: tuple[str, int] = ("", 0)) -> Split:
     """Cut `body`. Never raises: what is not valid JSON comes as one piece, whose parsing then fails.
@@ -62,14 +73,14 @@ def split(body: bytes, format: WireFormat, first: tuple[str, int] = ("", 0)) -> 
     `first` names a member and the index that its first item has, where the items before it were taken out.
     """
     try:
-        members = {name: bytes(raw) for name, raw in _MEMBERS.decode(body).items()}
+        members = _MEMBERS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _whole(body, format, {})
     for comma, colon in _SEPARATORS if format.history else ():
         made = _cut(members, format, comma, colon, first)
-        if made is not None and made.join([piece.raw for piece in made.pieces]) == body:
+        if made is not None and made.spells(body):
             return made
-    return _whole(body, format, members)
+    return _whole(body, format, {name: bytes(raw) for name, raw in members.items()})
 
 
 def _whole(body: bytes, format: WireFormat, members: dict[str, bytes]) -> Split:
@@ -77,10 +88,11 @@ def _whole(body: bytes, format: WireFormat, members: dict[str, bytes]) -> Split:
 
 
 def _cut(
-    members: dict[str, bytes], format: WireFormat, comma: bytes, colon: bytes, first: tuple[str, int]
+    members: dict[str, msgspec.Raw], format: WireFormat, comma: bytes, colon: bytes, first: tuple[str, int]
 ) -> Split | None:
     between: list[bytes] = []
     pieces: list[Piece] = []
+    uncut: dict[str, bytes] = {}
     gap = b"{"
     for position, (name, raw) in enumerate(members.items()):
         if not _is_structural(name):
@@ -91,7 +103,8 @@ def _cut(
         items = _items(raw, comma) if name in format.history else None
         if items is None:
             between.append(gap)
-            pieces.append(Piece(raw, node, name, name, place))
+            uncut[name] = bytes(raw)
+            pieces.append(Piece(uncut[name], node, name, name, place))
             gap = b""
             continue
         gap += b"["
@@ -102,17 +115,18 @@ def _cut(
             gap = b""
         gap += b"]"
     between.append(gap + b"}")
-    return Split(between, pieces, members, tuple(members))
+    return Split(between, pieces, uncut, tuple(members))
 
 
-def _items(raw: bytes, comma: bytes) -> list[bytes] | None:
-    if raw[:1] != b"[" or len(raw) < 3:
+def _items(raw: msgspec.Raw, comma: bytes) -> list[bytes] | None:
+    size = len(memoryview(raw))
+    if bytes(memoryview(raw)[:1]) != b"[" or size < 3:
         return None
     try:
         items = [bytes(item) for item in _ITEMS.decode(raw)]
     except (msgspec.DecodeError, RecursionError):
         return None
-    return items if items and sum(map(len, items)) + len(comma) * (len(items) - 1) + 2 == len(raw) else None
+    return items if items and sum(map(len, items)) + len(comma) * (len(items) - 1) + 2 == size else None
 
 
 def _is_structural(name: str) -> bool:
