@@ -91,11 +91,11 @@ class _Scanning:
     """The scanner with the policy's actions, and whether anything was found."""
 
     def __init__(self, home: "Home") -> None:
-        from localguard.config.policy_files import load_policy
+        from localguard.config.policy_files import load_layers
         from localguard.proxy.scan_pool import build_scanner
 
-        self._layer = load_policy(home.policy_file)
-        self._scanner = build_scanner([home.rules_dir], self._layer.names, home.state_dir)
+        self._layers = load_layers(home)
+        self._scanner = build_scanner([home.rules_dir], self._layers[-1].names, home.state_dir)
         self.found = False
         self.failed = False
 
@@ -107,30 +107,34 @@ class _Scanning:
             findings = self._scanner.scan(text)
         if not findings:
             return []
-        located = locate(text, findings, _actions(self._layer, findings))
+        located = locate(text, findings, _actions(self._layers, findings))
         if lines is not None:
             located = [one for one in located if not lines.isdisjoint(range(one.line, one.end_line + 1))]
         self.found = self.found or bool(located)
         return located
 
 
-def _actions(layer: "Layer", findings: "Sequence[Finding]") -> Mapping[str, str]:
+def _actions(layers: "Sequence[Layer]", findings: "Sequence[Finding]") -> Mapping[str, str]:
     """Return class to action as policy decides for the first hosted endpoint and work that cannot be attributed."""
     from localguard.policy.decide import decide
+    from localguard.policy.given import with_organisation
+    from localguard.policy.layers import effective_endpoints
     from localguard.policy.model import Effect, EndpointClass, Sensitivity, Work
 
-    hosted = [endpoint for endpoint in layer.endpoints if endpoint.endpoint_class is EndpointClass.HOSTED]
-    endpoint = next(iter([*hosted, *layer.endpoints]))
+    endpoints = tuple(effective_endpoints(layers).values())
+    hosted = [endpoint for endpoint in endpoints if endpoint.endpoint_class is EndpointClass.HOSTED]
+    endpoint = next(iter([*hosted, *endpoints]))
+    rules = [rule for layer in layers for rule in layer.workspaces]
     work = Work(
         workspace=None,
-        sensitivity=max((rule.sensitivity for rule in layer.workspaces), default=Sensitivity.INTERNAL),
+        sensitivity=max((rule.sensitivity for rule in rules), default=Sensitivity.INTERNAL),
         task=None,
         endpoint=endpoint.name,
         endpoint_class=endpoint.endpoint_class,
         model=None,
         findings=frozenset(name for f in findings for name in (f.type, str(f.data_class))),
     )
-    decision = decide([layer], work)
+    decision = decide(layers, with_organisation(work, layers))
     asked = decision.obligations
     actions = {"secret": str(asked.secret), "pii": str(asked.pii), "custom": str(asked.custom)}
     return dict.fromkeys(actions, "block") if decision.effect is Effect.DENY else actions

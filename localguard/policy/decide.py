@@ -58,7 +58,9 @@ def decide(layers: Sequence[Layer], work: Work) -> Decision:
         verdicts = [_evaluate(layer, as_seen_by(layer, work)) for layer in layers]
         effect, deciding, obligations = meet(verdicts)
         nearly = _nearly(layers, work, deciding) if effect is not Effect.ALLOW else ()
-        reason, next_step = words.of(effect, deciding, work, nearly)
+        above = work.to_organisation is not None and bool(deciding) and deciding[0].layer == LayerName.ORGANISATION
+        said_of = work.to_organisation if above and work.to_organisation is not None else work
+        reason, next_step = words.of(effect, deciding, said_of, nearly)
         decision = Decision(effect, deciding, obligations, reason, next_step, nearly=nearly)
         return decision if effect is Effect.DENY else _conditions(decision, layers, work)
     except RoutesConflict as conflict:

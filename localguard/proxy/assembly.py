@@ -174,7 +174,7 @@ class Assembly:
             "port": server.port,
             "uptime_seconds": int(time.time() - started),
             "running": server.running,
-            "policy": {"digest": policy.digest, "error": policy.error},
+            "policy": {"digest": policy.digest, "error": policy.error, "organisation": _organisation(policy)},
             "log": {"writable": self.recorder.log_writable},
             "budgets": self.budgets.told(),
             "endpoints": [
@@ -196,6 +196,14 @@ class Assembly:
                 "withheld": counters.withheld,
             },
         }
+
+
+def _organisation(policy: PolicyState) -> dict[str, object] | None:
+    """Whose policy stands above the user's, which revision, and until when."""
+    layer = policy.layers[0]
+    if layer.organisation is None or layer.expires is None:
+        return None
+    return {"name": layer.organisation, "revision": layer.revision, "expires": layer.expires.isoformat()}
 
 
 async def _checkpoint(store: Store) -> Mapping[str, object]:

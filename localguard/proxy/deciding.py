@@ -44,7 +44,7 @@ class Deciding:
         assert exchange.facts is not None
         _bind_claims(exchange, policy)
         decision = await self._decided(exchange, exchange.facts.types)
-        route = decision.obligations.route
+        route = decision.obligations.route if exchange.has_content else None
         if decision.effect is not Effect.DENY and route is not None and route.endpoint != exchange.caller.endpoint.name:
             await self._follow(exchange, route, policy.endpoints)
             there = await self._decided(exchange, exchange.facts.types)

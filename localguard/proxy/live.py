@@ -82,6 +82,11 @@ class Exchange:
     """False where it is certain that nothing reached the provider."""
 
     @property
+    def has_content(self) -> bool:
+        """Whether it is more than a bodiless, queryless call, such as for a list of models."""
+        return self.has_body or bool(self.admitted.query)
+
+    @property
     def route(self) -> str:
         """The path as it may be written down: known only once it is redacted."""
         return self.redacted.path if self.redacted is not None else ""

@@ -49,6 +49,12 @@ when = {{ models = ["old-*"] }}
 route = {{ endpoint = "ollama", models = {{ "old-big" = "qwen3:8b" }} }}
 
 [[rules]]
+id = "moved-as-a-whole"
+effect = "allow"
+when = {{ endpoints = ["routed"] }}
+route = {{ endpoint = "ollama" }}
+
+[[rules]]
 id = "moved-to-nobody"
 effect = "allow"
 when = {{ models = ["lost-*"] }}
@@ -101,14 +107,15 @@ reason = "Secrets do not go to this model, redacted or not."
 @pytest.fixture(scope="module")
 def ruled(running_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
     home: Path = tmp_path_factory.mktemp("ruled") / "home"
-    with Guard(home, policy(running_provider.port, RULES)) as started:
+    routed = f'[[endpoints]]\nname = "routed"\nkind = "openai"\nbase_url = "{running_provider.url}"\n'
+    with Guard(home, policy(running_provider.port, routed, RULES)) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def address(ruled: Guard) -> str:
-    """The prefix of addresses of a workspace."""
-    return f"/w/{json.loads(ruled.run('workspace', 'token', '--workspace', 'docs', '--port', str(ruled.port), '--json'))['token']}"
+    """The prefix of addresses of this repository, which is where the requests come from too."""
+    return f"/w/{json.loads(ruled.run('workspace', 'token', '--port', str(ruled.port), '--json'))['token']}"
 
 
 def ask(guard: Guard, path: str, model: str, text: str = "hello", **headers: str) -> tuple[int, dict[str, Any], str]:
@@ -149,6 +156,11 @@ def test_a_route_sends_another_model_to_another_endpoint_without_the_agent_s_key
     assert "routed from: openai (old-big)" in ruled.run("explain", exchange)
 
 
+def test_a_list_of_models_stays_where_it_is_asked_for(ruled: Guard, provider: Provider, address: str) -> None:
+    assert b"stub-1" in ruled.get(f"{address}/routed/v1/models")
+    assert provider.last.path == "/v1/models"
+
+
 def test_a_route_to_an_endpoint_without_a_key_of_the_guard_s_own_is_refused(
     ruled: Guard, provider: Provider, address: str
 ) -> None:
@@ -174,18 +186,19 @@ def test_a_task_is_required_and_can_be_set_for_the_workspace(ruled: Guard, provi
         assert "localguard task set" in message(reply)
     assert not provider.content
     port = ("--port", str(ruled.port))
-    assert "Work in docs is refactoring now." in ruled.run("task", "set", "refactoring", "--workspace", "docs", *port)
-    status, _, exchange = ask(ruled, path, "gpt-5")
-    assert status == 200
+    assert "is refactoring now." in ruled.run("task", "set", "refactoring", *port)
+    assert "Work in docs is writing now." in ruled.run("task", "set", "writing", "--workspace", "docs", *port)
+    status, reply, exchange = ask(ruled, path, "gpt-5")
+    assert status == 200, reply
     assert intent(ruled, exchange).metadata["task"] == "refactoring"
     assert "refactoring" in ruled.run("task", "show", *port)
     _, _, exchange = ask(ruled, path, "gpt-5", **{"X-LocalGuard-Task": "docs"})
     assert intent(ruled, exchange).metadata["task"] == "docs"
-    assert "No task is set for docs" in ruled.run("task", "set", "--none", "--workspace", "docs", *port)
+    assert "No task is set for" in ruled.run("task", "set", "--none", *port)
     assert ask(ruled, path, "gpt-5")[0] == 403
     controls: list[Any] = [record.metadata for record in ruled.records("control")]
     events = [one for one in controls if one["event"] == "task"]
-    assert [event["detail"]["task"] for event in events] == ["refactoring", None]
+    assert [event["detail"]["task"] for event in events] == ["refactoring", "writing", None]
 
 
 def test_a_request_beyond_its_limit_of_tokens_is_refused_with_what_to_do(
@@ -298,6 +311,7 @@ def test_an_organisation_s_policy_binds_whatever_the_user_says_of_an_endpoint(
             status, reply, _ = ask(guard, f"/{endpoint}{CHAT}", "m")
             assert status == 403
             assert "organisation policy allows" in message(reply)
+            assert f"endpoint {endpoint} (hosted)" in message(reply)  # in the organisation's words
         assert len(provider.content) == 1
         home.organisation_file.unlink()
         assert ask(guard, f"/company{CHAT}", "m")[0] == 200

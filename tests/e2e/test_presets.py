@@ -1,19 +1,23 @@
 """The policies that `policy init` writes, each through a real guard: allowed, denied in words that a person can act on, asked."""
 
-import json
+import contextlib
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from localguard.config.presets import COMPANY_URL, EXAMPLES, PRESETS, preset
-from tests.e2e.guard import Guard
+from localguard.proxy.callers import _FRESH
+from tests.e2e.guard import ROOT, Guard
 from tests.e2e.planted import github_token
 from tests.e2e.test_policy import CHAT, ask, message
 from tests.provider.server import Provider
 
+DIRECTORIES = {"team": "work", "regulated": "work", "serious": "work"}
+"""Of workspaces whose directory, below the user's home, is not called as they are."""
 HERE = ""  # the repository of this test: internal, named by no policy
 DAY = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(datetime.now(UTC) + timedelta(days=3)).weekday()]
 EVENINGS = 'times = ["mon-fri 20:00-07:00 Europe/Berlin", "sat,sun Europe/Berlin"]'
@@ -103,53 +107,64 @@ def written(name: str, url: str, *, always: bool = False) -> str:
     return text + f'\n[[endpoints]]\nname = "ollama"\nkind = "ollama"\nbase_url = "{url}"\n' + TRIAL.replace("URL", url)
 
 
+class Machine:
+    """A guard under one preset, of a user whose home holds the workspaces' directories; nobody answers questions."""
+
+    def __init__(self, name: str, guard: Guard, user: Path) -> None:
+        self.name = name
+        self.guard = guard
+        self._user = user
+        self._before = ""
+
+    def send(self, case: Case) -> tuple[int, dict[str, Any], str]:
+        """The request of a case, from the directory of its workspace."""
+        place = self._user / DIRECTORIES.get(case.workspace, case.workspace) if case.workspace else ROOT
+        if case.workspace != self._before:
+            time.sleep(_FRESH + 0.2)  # for that long a process is where it was
+        self._before = case.workspace
+        place.mkdir(exist_ok=True)
+        headers = {"X-LocalGuard-Task": case.task} if case.task else {}
+        with contextlib.chdir(place):
+            return ask(self.guard, f"/{case.endpoint}{CHAT}", case.model, case.text, **headers)
+
+
 @pytest.fixture(scope="module", params=CASES)
-def begun(
+def machine(
     request: pytest.FixtureRequest, running_provider: Provider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Guard]]:
-    """A guard under one preset; nobody answers questions."""
-    home: Path = tmp_path_factory.mktemp("preset") / "home"
+) -> Iterator[Machine]:
+    user: Path = tmp_path_factory.mktemp("preset")
     text = written(request.param, running_provider.url)
-    with Guard(home, text, LOCALGUARD_ASK_SECONDS="0") as started:
-        yield request.param, started
-
-
-def send(guard: Guard, case: Case) -> tuple[int, dict[str, object], str]:
-    """The request of a case."""
-    address = ""
-    if case.workspace:
-        token = json.loads(guard.run("workspace", "token", "--workspace", case.workspace, "--json"))["token"]
-        address = f"/w/{token}"
-    headers = {"X-LocalGuard-Task": case.task} if case.task else {}
-    return ask(guard, f"{address}/{case.endpoint}{CHAT}", case.model, case.text, **headers)
+    with Guard(user / "guard", text, LOCALGUARD_ASK_SECONDS="0", HOME=str(user)) as started:
+        yield Machine(request.param, started, user)
 
 
 def test_every_preset_is_shown() -> None:
     assert set(CASES) == {*PRESETS, *EXAMPLES}
 
 
-def test_a_preset_allows_and_refuses_what_it_says(begun: tuple[str, Guard], provider: Provider) -> None:
-    name, guard = begun
-    for case in CASES[name]:
+def test_a_preset_allows_and_refuses_what_it_says(machine: Machine, provider: Provider) -> None:
+    for case in CASES[machine.name]:
         sent = len(provider.content)
-        status, reply, exchange = send(guard, case)
+        status, reply, exchange = machine.send(case)
         if case.code is None:
-            assert status == 200, (name, case, reply)
+            assert status == 200, (machine.name, case, reply)
             assert (
                 len([one for one in provider.content[sent:] if b"hello" in one.body]) == 1
             )  # beside questions to Ollama
         else:
-            assert (status, reply["error"]["code"]) == (403, f"localguard_{case.code}"), (name, case, reply)  # type: ignore[index]
+            assert (status, reply["error"]["code"]) == (403, f"localguard_{case.code}"), (machine.name, case, reply)
             assert case.words in message(reply)
-            assert str(guard.home / "policy.toml") in message(reply) + guard.run("explain", exchange)
+            explained = machine.guard.run("explain", exchange)
+            assert str(machine.guard.home / "policy.toml") in message(reply) + explained
             assert not [one for one in provider.content[sent:] if b"hello" in one.body]
 
 
 def test_expensive_models_are_asked_about_in_the_evening(provider: Provider, tmp_path: Path) -> None:
     text = written("expensive-models", provider.url, always=True)
     with Guard(tmp_path / "home", text, LOCALGUARD_ASK_SECONDS="0") as guard:
-        status, reply, exchange = send(guard, Case(HERE, "refactoring", "openai", "gpt-5"))
-        assert (status, reply["error"]["code"]) == (403, "localguard_policy_ask")  # type: ignore[index]
+        machine = Machine("expensive-models", guard, tmp_path)
+        status, reply, exchange = machine.send(Case(HERE, "refactoring", "openai", "gpt-5"))
+        assert (status, reply["error"]["code"]) == (403, "localguard_policy_ask")
         assert "outside working hours are asked about" in message(reply)
         assert f"localguard approve {exchange}" in message(reply)
-        assert send(guard, Case(HERE, "", "openai", "gpt-5-mini"))[0] == 200
+        assert machine.send(Case(HERE, "", "openai", "gpt-5-mini"))[0] == 200

@@ -76,9 +76,11 @@ class Workspace:
     def placeholder(self, value: str, type: str = "API_KEY", data_class: str = "secret") -> str:
         return self.memory.vault.placeholder_for(value, type, data_class=data_class, distinctive=True)
 
-    def reply(self, format: WireFormat, *, stream: bool | None = True) -> ReplyRestorer:
+    def reply(
+        self, format: WireFormat, *, stream: bool | None = True, kept: frozenset[str] = frozenset()
+    ) -> ReplyRestorer:
         asked = self.reading is not None and self.reading.facts.asked_for_json
-        return ReplyRestorer(format, self.memory, stream=stream, exchange="x1", asked_for_json=asked)
+        return ReplyRestorer(format, self.memory, stream=stream, exchange="x1", asked_for_json=asked, kept=kept)
 
     def receive(
         self,
@@ -88,9 +90,10 @@ class Workspace:
         *,
         content_type: str | None = None,
         stream: bool | None = True,
+        kept: frozenset[str] = frozenset(),
     ) -> tuple[bytes, ReplyRestorer]:
         """What the agent gets of a reply that comes cut at `cuts`."""
-        reply = self.reply(format, stream=stream)
+        reply = self.reply(format, stream=stream, kept=kept)
         kind = "application/x-ndjson" if format.framing == "ndjson" else "text/event-stream"
         reply.start(200, (kind if stream else "application/json") if content_type is None else content_type)
         edges = [0, *cuts, len(raw)]

@@ -255,6 +255,25 @@ def test_an_unknown_own_placeholder_in_a_file_edit_ends_the_reply_with_an_error_
         assert "localguard explain x1" in (error if isinstance(error, str) else error["message"])
 
 
+@pytest.mark.parametrize("name", WITH_CALLS)
+def test_a_class_that_policy_keeps_stays_in_prose_and_ends_a_file_edit(name: str) -> None:
+    dialect = DIALECTS[name]
+    workspace = Workspace()
+    secret = workspace.placeholder(VALUES[0])
+    raw = dialect.make([f"it is {secret} "])
+    for cuts in ((), range(7, len(raw), 7)):
+        made, reply = workspace.receive(dialect.format, raw, cuts, kept=frozenset({"secret"}))
+        assert dialect.read(made)[0] == f"it is {secret} "
+        assert [one.reason for one in reply.report.withheld] == ["policy keeps placeholders of this class here"]
+    arguments = json.dumps({"path": "a", "content": f"K={secret}"})
+    made, reply = workspace.receive(
+        dialect.format, dialect.make(["x "], [("write_file", [arguments])]), kept=frozenset({"secret"})
+    )
+    assert reply.ended
+    assert reply.observed.error == "localguard_placeholder_kept"
+    assert secret.encode() not in made.split(b"write_file")[-1]
+
+
 def test_a_whole_reply_that_would_write_an_unknown_value_is_refused() -> None:
     forgotten = Workspace().placeholder("S3CR-of an earlier process~")
     block = {"type": "tool_use", "id": "t", "name": "Write", "input": {"content": forgotten, "path": "a"}}
