@@ -6,26 +6,20 @@ refusal in the error shape of the wire format that the agent spoke; everything a
 
 import asyncio
 import logging
-import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from aiohttp import web
 
 from localguard.config.agents import agent_of
 from localguard.config.keys import KeychainUnavailable, KeysDamaged
 from localguard.config.workspace_tokens import TokensDamaged
-from localguard.detect.finding import Finding
-from localguard.detect.rules import RuleInvalid
 from localguard.exchange.history import PREVIOUS_RESPONSE
-from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRefused
-from localguard.exchange.request import Head, Redacted, RequestReading, RequestRefused
+from localguard.exchange.request import Redacted, RequestReading, RequestRefused
 from localguard.policy.decide import Decision
 from localguard.policy.model import Effect, EndpointClass, Obligation
 from localguard.policy.price import NOTHING
@@ -35,28 +29,27 @@ from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
-from localguard.proxy.connection import BodyError, Limits, cut, head_of, places, read_body
+from localguard.proxy.connection import Limits, cut, places
 from localguard.proxy.control import Control
 from localguard.proxy.credentials import credential_headers
 from localguard.proxy.deciding import Deciding, renamed
 from localguard.proxy.headers import (
     EXCHANGE,
-    joined,
-    split_credentials,
     upstream_headers,
     without_credentials,
 )
 from localguard.proxy.heap import Heap
-from localguard.proxy.knowledge import Knowledge
+from localguard.proxy.known_heads import KnownHeads, session_of
 from localguard.proxy.live import Exchange, ExchangeIds, Memories
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
+from localguard.proxy.reading import Reader, off_loop
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.refusals import Refused
 from localguard.proxy.reply import give_reply, judge, origin_of
 from localguard.proxy.routes import RouteSwitches
-from localguard.proxy.scan_pool import ScannerFailed, ScanPool, ScanTimeout
+from localguard.proxy.scan_pool import ScannerFailed, ScanPool
 from localguard.proxy.traffic import Traffic
 from localguard.proxy.turns import Turns
 from localguard.proxy.upstream import (
@@ -69,24 +62,12 @@ from localguard.proxy.upstream import (
 from localguard.redact.redactor import Actions
 from localguard.redact.vault import TagCollision
 from localguard.wire import multipart
-from localguard.wire.coding import CodingError, decode_body
-from localguard.wire.providers import error_shape, model_in_path, wire_format
+from localguard.wire.coding import CodingError
+from localguard.wire.providers import error_shape, wire_format
 from localguard.wire.refusal import HEADERS, Refusal, render_unknown_response
 from localguard.wire.sse import StreamTooLong
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-_INLINE_BYTES = 256 * 1024
-"""Bodies up to this size are read on the event loop (a millisecond); longer ones in a thread."""
-_JUDGING_SECONDS = 10.0
-"""For the rules of a repository, which are linear, and may be slow all the same."""
-_SESSION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "x-session-id", "x-session-affinity")
-_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
-_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
-"""In which JSON's bytes mean what the guard reads in them."""
-_FORM = "multipart/form-data"
-_UNSCANNED_TYPES = ("multipart/", "application/x-www-form-urlencoded")
 
 
 class Guard:
@@ -124,22 +105,22 @@ class Guard:
         self._upstream = upstream
         self._callers = callers
         self._credentials = credentials
-        self._admission = admission
+        self._heads = KnownHeads(admission)
         self._control = control
         self._limits = limits
         self._memories = memories
-        self._knowledge = Knowledge(lambda text: scan_pool.scanner.by_rules(text))
+        self._reader = Reader(scan_pool, limits)
         self._ids = ExchangeIds()
         self._heap = Heap()
-        self._reading, self._sending = Turns(), Turns(at_once=4)
+        self._incoming, self._sending = Turns(), Turns(at_once=4)
         self._deciding = Deciding(
             OllamaModels(upstream, announce=recorder.model_check), lambda text: scan_pool.scanner.by_rules(text), clock
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request: the main path."""
-        await self._reading.take()
-        admitted = self._admission.admit(head_of(request))
+        await self._incoming.take()
+        admitted = self._heads.admit(request)
         if isinstance(admitted, ControlCall):
             return await self._control.answer(request, admitted)
         exchange_id = self._ids.new()
@@ -161,8 +142,8 @@ class Guard:
         self._billing.prepare(exchange.caller.endpoint)
         passed = False
         try:
-            body = await self._body(request, exchange)
-            reading = await self._read(exchange, body)
+            body = await self._reader.body(request, exchange)
+            reading = await self._reader.read(exchange, body)
             await self._decide(exchange, policy, body)
             redacted = await self._redact(exchange, reading, body)
             headers = await self._upstream_headers(exchange, redacted)
@@ -193,7 +174,7 @@ class Guard:
             caller = exchange.caller
             exchange.leave = await self._traffic.turn(caller.endpoint, caller.workspace.id, exchange.id)
         await self._budgets.reserve(exchange, body)
-        await self._recorder.intent(exchange, crowded=self._reading.crowded)
+        await self._recorder.intent(exchange, crowded=self._incoming.crowded)
 
     def _withdraw(self, exchange: Exchange) -> None:
         """Give back what an exchange holds: its reservation, unless it is settled, and its turn."""
@@ -249,90 +230,8 @@ class Guard:
             format=wire_format(admitted.path),
             caller=caller,
             memory=memory,
-            session=next((value for name, value in admitted.headers if name.lower() in _SESSION_HEADERS), None),
+            session=session_of(admitted.headers),
         )
-
-    # read and scan
-
-    async def _body(self, request: web.BaseRequest, exchange: Exchange) -> bytes:
-        """The decoded request body, within bounds and of a kind that the guard reads."""
-        headers = exchange.admitted.headers
-        try:
-            raw = await read_body(request, self._limits)
-            coding = joined(headers, "content-encoding")
-            body = await _off_loop(lambda: decode_body(raw, coding, self._limits.body_bytes), len(raw) if coding else 0)
-        except (BodyError, CodingError) as error:
-            raise Refused(refusals.of_body(error)) from None
-        declared = joined(headers, "content-type") or ""
-        kind = declared.partition(";")[0].strip().lower()
-        if body and kind == _FORM:
-            return await self._form(exchange, body, declared)
-        for unscanned in _UNSCANNED_TYPES if body else ():
-            if kind.startswith(unscanned):
-                raise Refused(refusals.of_content_type(unscanned.rstrip("/")))
-        if body and any(name.lower() not in _CHARSETS for name in _CHARSET.findall(declared)):
-            raise Refused(refusals.CHARSET)
-        exchange.has_body = bool(body)
-        return body
-
-    @staticmethod
-    async def _form(exchange: Exchange, body: bytes, declared: str) -> bytes:
-        """A form with files, as the JSON that it is scanned as."""
-        try:
-            boundary = multipart.boundary_of(declared)
-            made = await _off_loop(lambda: multipart.to_json(body, boundary), len(body))
-        except multipart.MultipartInvalid as error:
-            raise Refused(refusals.of_form(error)) from None
-        kept = [pair for pair in exchange.admitted.headers if pair[0].lower() != "content-type"]
-        headers = (*kept, ("Content-Type", multipart.CONTENT_TYPE))
-        exchange.admitted = replace(exchange.admitted, headers=headers)
-        exchange.format, exchange.has_body = multipart.MULTIPART, True
-        return made
-
-    async def _read(self, exchange: Exchange, body: bytes) -> RequestReading:
-        """Parse and scan what is new in this request."""
-        admitted, memory = exchange.admitted, exchange.memory
-        positions = split_credentials(admitted.headers, admitted.query, exchange.caller.endpoint.auth_headers)
-        exchange.positions = positions
-        for value in (*positions.credentials, admitted.workspace_token or ""):
-            memory.know_credential(value)
-        scanned = [admitted.headers[index] for index in positions.scanned]
-        head = Head(exchange.method, admitted.path, admitted.query or "", scanned)
-
-        def read() -> RequestReading:
-            return RequestReading(exchange.format, memory, head, body)
-
-        try:
-            for workspace in exchange.caller.workspace.candidates:
-                await self._knowledge.refresh(memory, workspace.roots, exchange.caller.layers)
-            reading = await _off_loop(read, len(body) - memory.readings.prefixes.length(exchange.format.name, body))
-            found = await self._scan(memory, reading)
-            await _off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
-        except RequestRefused as refused:
-            raise Refused(refusals.of_request(refused)) from None
-        except RuleInvalid as invalid:
-            raise Refused(refusals.of_rules(invalid)) from None
-        except TimeoutError:
-            raise Refused(refusals.of_scanner(ScanTimeout("the repository's rules take too long"))) from None
-        except (ScanTimeout, ScannerFailed) as error:
-            raise Refused(refusals.of_scanner(error)) from None
-        facts = reading.facts
-        exchange.facts = replace(facts, model=facts.model or model_in_path(admitted.path))
-        return reading
-
-    async def _scan(self, memory: WorkspaceMemory, reading: RequestReading) -> Sequence[tuple[Finding, ...]]:
-        """What is found in each text that is new, attached documents included, by all rules and the workspace's own."""
-        if documents := reading.documents:
-            reading.receive_documents(await self._scan_pool.read_documents(documents))
-        found = await self._scan_pool.scan(reading.texts)
-        if not memory.judges:
-            return found
-        over = threading.Event()  # others' rules, at any length: the thread ends with its time
-        judging = asyncio.to_thread(memory.judged, reading.texts, found, over.is_set)
-        try:
-            return await asyncio.wait_for(judging, _JUDGING_SECONDS)
-        finally:
-            over.set()
 
     # decide
 
@@ -394,7 +293,7 @@ class Guard:
             return replace(made, body=multipart.from_json(made.body))
 
         try:
-            exchange.redacted = await _off_loop(redact, exchange.facts.new_bytes)
+            exchange.redacted = await off_loop(redact, exchange.facts.new_bytes)
         except multipart.MultipartInvalid as error:
             raise Refused(refusals.of_form(error)) from None
         except RequestRefused as refused:
@@ -525,11 +424,6 @@ def _unlocated(
     shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
     agent, _ = agent_of(request.headers.get("User-Agent"), None)
     return refusals.response(shape, refusals.for_agent(refusal, agent), exchange_id)
-
-
-async def _off_loop(step: Callable[[], T], size: int) -> T:
-    """Run `step` in a thread if it has much to read, else here."""
-    return step() if size <= _INLINE_BYTES else await asyncio.to_thread(step)
 
 
 _PAUSED: Actions = {"secret": "allow", "pii": "allow", "custom": "allow"}

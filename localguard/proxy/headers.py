@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from localguard.errors import LocalguardError
@@ -158,22 +159,35 @@ def upstream_headers(headers: Sequence[tuple[str, str]], *, body_length: int | N
     decoded) and everything of the guard's own. `Accept-Encoding` becomes `identity`. `Content-Length` becomes `body_length`
     in its place, or at the end; with None (no body) there is none.
     """
+    before, name, after = _travelling(tuple(headers))
+    return (*before, *after) if body_length is None else (*before, (name, str(body_length)), *after)
+
+
+@lru_cache(maxsize=64)
+def _travelling(headers: Headers) -> tuple[Headers, str, Headers]:
+    """The headers that go upstream before the length of the body, what that is called, and those behind it.
+
+    Worked out once for the head that an agent sends with every request.
+    """
     dropped = HOP_BY_HOP | named_by_connection(headers) | {"host", "expect", "content-encoding"}
-    computed = {"accept-encoding": "identity", "content-length": None if body_length is None else str(body_length)}
     kept: list[tuple[str, str]] = []
+    length = "Content-Length"
+    is_identity, at = False, None
     for name, value in headers:
         lowered = name.lower()
-        if lowered in computed:
-            new = computed.pop(lowered)
-            if new is not None:
-                kept.append((name, new))
-        elif lowered not in dropped and lowered not in _COMPUTED and not lowered.startswith(OWN_PREFIX):
+        if lowered == "accept-encoding":
+            if not is_identity:
+                kept.append((name, "identity"))
+            is_identity = True
+        elif lowered == "content-length":
+            if at is None:
+                at, length = len(kept), name
+        elif lowered not in dropped and not lowered.startswith(OWN_PREFIX):
             kept.append((name, value))
-    kept += [(_COMPUTED[name], value) for name, value in computed.items() if value is not None]
-    return tuple(kept)
-
-
-_COMPUTED = {"accept-encoding": "Accept-Encoding", "content-length": "Content-Length"}
+    if not is_identity:
+        kept.append(("Accept-Encoding", "identity"))
+    at = len(kept) if at is None else at
+    return tuple(kept[:at]), length, tuple(kept[at:])
 
 
 def reply_headers(
