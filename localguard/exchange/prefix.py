@@ -80,8 +80,8 @@ class Written:
 
     generation: int
     """Of the vault: every distinctive value that it knew then was looked for."""
-    redacted: bytes | None
-    """None: its own bytes, unchanged."""
+    redacted: memoryview | None
+    """The beginning of a body that went upstream; None: its own bytes, unchanged."""
     replaced: tuple[Replaced, ...]
     doubtful: tuple[Output, ...]
     """What goes upstream, as part of it, for each of the prefix's doubtful pieces."""
@@ -89,10 +89,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """The beginning of a body up to the end of an item of its history."""
+    """The beginning of a body up to the end of an item of its history. The body is kept as it came, and not copied."""
 
     format: str
-    raw: bytes
+    body: bytes
+    size: int
     opening: int
     """Bytes before the first item."""
     lead: int
@@ -110,26 +111,36 @@ class Prefix:
     @property
     def weight(self) -> int:
         """Bytes that it takes to keep it, roughly."""
-        return len(self.raw) + sum(len(one.redacted or b"") for one in self.written.values()) + 400 * len(self.seen)
+        written = sum(one.redacted.nbytes for one in self.written.values() if one.redacted is not None)
+        return len(self.body) + written + 400 * len(self.seen)
+
+    @property
+    def raw(self) -> memoryview:
+        """Its bytes."""
+        return memoryview(self.body)[: self.size]
+
+    def begins(self, body: bytes) -> bool:
+        """Whether `body` begins with this prefix."""
+        return body.startswith(self.raw)
 
     def rest(self, body: bytes, format: WireFormat) -> Split | None:
         """What of `body`, which begins with this prefix, stands behind it; None where that cannot be told."""
-        end = len(self.raw)
+        end = self.size
         if not body.startswith(self.comma, end):
             return None
-        made = split(self.raw[: self.opening] + body[end + len(self.comma) :], format, first=(self.member, self.count))
+        made = split(self.body[: self.opening] + body[end + len(self.comma) :], format, first=(self.member, self.count))
         if len(made.pieces) <= self.lead or made.pieces[self.lead].where != f"{self.member}[{self.count}]":
             return None
         return Split([self.comma, *made.between[self.lead + 1 :]], made.pieces[self.lead :], made.members, made.names)
 
     def piece(self, one: Seen) -> Piece:
         """One of this prefix's pieces."""
-        return Piece(self.raw[one.start : one.end], one.node, one.where, one.member, one.place)
+        return Piece(self.body[one.start : one.end], one.node, one.where, one.member, one.place)
 
     def whole(self, rest: Split) -> Split:
         """The cut of the whole body, given that of what stands behind this prefix."""
         edges = [0, *(one.end for one in self.seen)]
-        between = [self.raw[edge : one.start] for edge, one in zip(edges, self.seen, strict=False)]
+        between = [self.body[edge : one.start] for edge, one in zip(edges, self.seen, strict=False)]
         pieces = [self.piece(one) for one in self.seen]
         return Split([*between, *rest.between], [*pieces, *rest.pieces], rest.members, rest.names)
 
@@ -156,7 +167,7 @@ def extended(
     prefix: Prefix | None, cut: Split, body: bytes, format: WireFormat, known: Iterable[tuple[bytes, Item]], member: str
 ) -> Prefix:
     """A prefix with the first pieces of `cut`, which stands behind `prefix`: one for each of `known` (digest, item)."""
-    at = len(prefix.raw) if prefix is not None else 0
+    at = prefix.size if prefix is not None else 0
     seen: list[Seen] = []
     for gap, piece, (digest, item) in zip(cut.between, cut.pieces, known, strict=False):
         at += len(gap)
@@ -168,7 +179,8 @@ def extended(
         count = prefix.count + len(seen)
         return Prefix(
             prefix.format,
-            body[:at],
+            body,
+            at,
             prefix.opening,
             prefix.lead,
             member,
@@ -181,7 +193,8 @@ def extended(
     lead = next(index for index, one in enumerate(seen) if one.member == member)
     return Prefix(
         format.name,
-        body[:at],
+        body,
+        at,
         seen[lead].start,
         lead,
         member,
@@ -204,20 +217,24 @@ class Prefixes:
         """The longest prefix that `body` begins with."""
         best: Prefix | None = None
         for one in self._kept:
-            longer = best is None or len(one.raw) > len(best.raw)
-            if longer and one.format == format and body.startswith(one.raw):
+            longer = best is None or one.size > best.size
+            if longer and one.format == format and one.begins(body):
                 best = one
         return best
 
     def length(self, format: str, body: bytes) -> int:
         """Bytes of the longest prefix that `body` begins with: they cost next to nothing to read."""
         found = self.find(format, body)
-        return len(found.raw) if found is not None else 0
+        return found.size if found is not None else 0
 
     def keep(self, prefix: Prefix, instead: Prefix | None) -> None:
         """Keep `prefix`, which goes on where `instead` ends; what was kept first is forgotten first."""
         with self._lock:
-            kept = [one for one in self._kept if one is not instead and one.raw != prefix.raw]
+            kept = [
+                one
+                for one in self._kept
+                if one is not instead and not (one.size == prefix.size and one.begins(prefix.body))
+            ]
             kept.append(prefix)
             while len(kept) > _MAX_PREFIXES or sum(one.weight for one in kept) > MAX_BYTES:
                 kept.pop(0)

@@ -278,9 +278,10 @@ class RequestReading:
             parts.append(work.piece.raw if work.output.redacted is None else work.output.redacted)
             replaced.extend(work.output.replaced)
             work.item.sent = True
-        body = self._split.join(parts) if self._split is not None else b""
+        before_parts: bytes | memoryview = b""
         if written is not None and self._prefix is not None:
-            body = (self._prefix.raw if written.redacted is None else written.redacted) + body
+            before_parts = self._prefix.raw if written.redacted is None else written.redacted
+        body = self._split.join(parts, before_parts) if self._split is not None else b""
         self._keep_prefix(key, before, written, parts, body)
         return Redacted(path, query, headers, body, tuple(replaced), tuple(dict.fromkeys(exposed)))
 
@@ -295,7 +296,7 @@ class RequestReading:
             return written
         if (
             written is not None
-            and not self._may_hold(prefix.raw, written.generation)
+            and not self._may_hold(prefix.body, written.generation)
             and all(
                 self._stays(prefix.piece(one), one, last, actions, key, exposed)
                 for one, last in zip(prefix.doubtful, written.doubtful, strict=True)
@@ -342,7 +343,7 @@ class RequestReading:
         outputs = [work.output for work in works if work.output is not None]
         size = sum(map(len, self._split.between[:taken])) + sum(map(len, parts[:taken]))
         if prefix is not None and written is not None:
-            size += len(prefix.raw if written.redacted is None else written.redacted)
+            size += prefix.size if written.redacted is None else len(written.redacted)
         before = written.replaced if written is not None else ()
         doubtful = [work.output for work in works if work.output is not None and not (work.item and work.item.plain)]
         changed = (written is not None and written.redacted is not None) or any(
@@ -351,7 +352,7 @@ class RequestReading:
         replaced = (*before, *(one for output in outputs for one in output.replaced))
         known_doubtful = written.doubtful if written is not None else ()
         made.written[key] = Written(
-            generation, body[:size] if changed else None, replaced, (*known_doubtful, *doubtful)
+            generation, memoryview(body)[:size] if changed else None, replaced, (*known_doubtful, *doubtful)
         )
         self._prefixes.keep(made, prefix)
 

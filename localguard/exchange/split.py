@@ -48,9 +48,9 @@ class Split:
     names: Sequence[str] = ()
     """Top-level keys that stand between the pieces and not in one."""
 
-    def join(self, replacements: Sequence[bytes]) -> bytes:
-        """The body with each piece replaced by the bytes given for it."""
-        parts = [self.between[0]]
+    def join(self, replacements: Sequence[bytes], before: bytes | memoryview = b"") -> bytes:
+        """The body with each piece replaced by the bytes given for it, behind what stands `before` it."""
+        parts: list[bytes | memoryview] = [before, self.between[0]]
         for piece, gap in zip(replacements, self.between[1:], strict=True):
             parts.append(piece)
             parts.append(gap)
