@@ -19,6 +19,9 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _SEPARATORS = ((b",", b":"), (b", ", b": "))
 _MAX_KEY = 40
+_MANY = 1000
+_LEAST_ITEM = 64
+"""Bytes of an item on average, from which on many items are worth being known one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ def _items(raw: msgspec.Raw, comma: bytes) -> list[bytes] | None:
         items = [bytes(item) for item in _ITEMS.decode(raw)]
     except (msgspec.DecodeError, RecursionError):
         return None
+    if len(items) > _MANY and size < _LEAST_ITEM * len(items):
+        return None  # numbers, not messages: what is kept of each would be a hundred times its size
     return items if items and sum(map(len, items)) + len(comma) * (len(items) - 1) + 2 == size else None
 
 

@@ -33,14 +33,16 @@ class Refused(LocalguardError):
 
 
 _STATUSES: Final[Mapping[str, Mapping[int, int]]] = {
-    "codex": dict.fromkeys((401, 402, 403, 404, 405, 408, 409, 413, 417, 422, 431, 500, 501, 502, 503, 504, 505), 400),
-    "opencode": {500: 400, 502: 400, 503: 400},
+    "codex": dict.fromkeys(
+        (401, 402, 403, 404, 405, 408, 409, 413, 417, 422, 429, 431, 500, 501, 502, 503, 504, 505), 400
+    ),
+    "opencode": dict.fromkeys((404, 500, 501, 502, 503, 504, 505), 400),
 }
 """Agents that send a refused request again, and the status on which they send it once and show its text.
 
 Measured in November 2026: Codex 0.169 sends once on 400, and on 429, whose text it does not show; all others below 500 it repeats
 five times, 500 to 505 29 times, and of 500 it shows no text either. On 426 it leaves WebSocket for POST, so that stays. opencode
-1.18 repeats 503 without end and takes 400 as final; 500 is to it what 502 is. The official SDKs repeat none, given
+1.18 repeats 404 and all from 500 on without end, and takes 400, 403, 405 and 431 as final. The official SDKs repeat none, given
 `x-should-retry: false`.
 """
 

@@ -1,6 +1,7 @@
 """A body is cut into pieces only where they, joined, are the very bytes that came."""
 
 import json
+import time
 from typing import Any
 
 import orjson
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localguard.exchange.split import Split, split
-from localguard.wire.chat import CHAT
+from localguard.wire.chat import CHAT, EMBEDDINGS
+from tests.exchange.driver import Workspace
 
 MESSAGES = [{"role": "user", "content": 'é " \\ / \u2028 \x7f'}, {"role": "user", "content": "two"}]
 BODY: dict[str, Any] = {"model": "m", "messages": MESSAGES, "n": 1e-7, "tools": [], "stream": True}
@@ -65,3 +67,18 @@ def test_an_array_that_is_spelled_otherwise_stays_whole(items: bytes) -> None:
 def test_no_cut_changes_a_byte(value: Any) -> None:
     for raw in (json.dumps({"messages": value, "x": value}).encode(), json.dumps(value, indent=1).encode()):
         assert joined(split(raw, CHAT)) == raw
+
+
+def test_many_tiny_items_are_one_piece_and_many_messages_are_not() -> None:
+    tokens = orjson.dumps({"model": "m", "input": list(range(200_000))})
+    assert [piece.where for piece in split(tokens, EMBEDDINGS).pieces] == ["model", "input"]
+    messages = orjson.dumps({"messages": [{"role": "user", "content": "x" * 60}] * 2000})
+    assert len(split(messages, CHAT).pieces) == 2000
+
+
+def test_token_arrays_of_any_length_take_little_time_and_memory() -> None:
+    workspace = Workspace()
+    start = time.process_time()
+    raw = orjson.dumps({"model": "m", "input": list(range(300_000))})
+    assert workspace.send(EMBEDDINGS, raw).body == raw
+    assert time.process_time() - start < 5.0
