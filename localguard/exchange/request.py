@@ -157,6 +157,8 @@ class RequestReading:
         self._head_reading.receive()
         for work in self._works:
             if work.item is None:
+                work.item = self._readings.items.get(work.digest)  # the same bytes may stand in one body twice
+            if work.item is None:
                 self._complete(work)
 
     def _complete(self, work: _Work) -> None:

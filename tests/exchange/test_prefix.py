@@ -130,6 +130,19 @@ def test_texts_whose_bytes_tell_nothing_go_upstream_the_same_as_piece_by_piece(
         one, other = quick.send(CHAT, body, actions=actions), slow.send(CHAT, body, actions=actions)
         assert one.body == other.body
         assert recorded(one.replaced) == recorded(other.replaced)
+        assert set(recorded(one.exposed)) == set(recorded(other.exposed))
+
+
+def test_what_stood_twice_in_the_first_body_is_exposed_once() -> None:
+    workspace = Workspace()
+    secret = "Late" + "9Value" + "x4Tq7"
+    history = [turn(f"the code is {secret}"), turn(f"the code is {secret}"), *(turn(f"more {n}") for n in range(5))]
+    workspace.send(CHAT, {"messages": history})
+    workspace.memory.vault.add_known(secret, "PASSWORD")
+    assert len(workspace.send(CHAT, {"messages": history}).exposed) == 1
+    for number in range(3):
+        history.append(turn(f"and more {number}"))
+        assert workspace.send(CHAT, {"messages": history}).exposed == ()
 
 
 def known(workspace: Workspace) -> list[str]:
