@@ -38,10 +38,12 @@ _LOGIN: Final = Options(first=word_set("login"), spaced=word_set("-p"))
 
 PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
     **_family(
-        "mysql mysqldump mysqladmin mysqlimport mysqlcheck mysqlsh mariadb mariadb-dump mariadb-admin mycli",
+        "mysql mysqldump mysqlimport mysqlcheck mysqlsh mariadb mariadb-dump mariadb-admin mycli",
         Options(joined=("-p",)),
     ),
-    **_family("docker podman buildah nerdctl skopeo oras az oc", _LOGIN),
+    **_family("mysqladmin", Options(joined=("-p",)), Options(place=-1, needs="password", least=2)),
+    **_family("docker podman buildah nerdctl skopeo oras oc", _LOGIN),
+    **_family("az", _LOGIN, Options(first=word_set("keyvault"), spaced=word_set("--value"))),
     **_family("helm", Options(first=word_set("registry"), spaced=word_set("-p"))),
     **_family(
         "mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat snowsql ncftpput ncftpget ncftp rdesktop "
@@ -90,7 +92,19 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
             ),
             spaced=word_set("-k -K -macopt"),
         ),
+        Options(first=word_set("passwd"), place=1, least=2),
     ),
+    **_family("plink pscp psftp putty", Options(spaced=word_set("-pw"))),
+    **_family("schtasks schtasks.exe", Options(spaced=word_set("/rp /RP /p /P"))),
+    **_family("twine", Options(first=word_set("upload"), spaced=word_set("-p"))),
+    **_family(
+        "poetry composer",
+        Options(first=word_set("config"), place=-1, needs="http-basic", least=4),
+        Options(first=word_set("config"), place=-1, needs="pypi-token", least=3),
+    ),
+    **_family("cargo", Options(first=word_set("login"), place=1, least=2)),
+    **_family("dotnet nuget", Options(first=word_set("nuget push"), spaced=word_set("-k"))),
+    **_family("wmic winrs wmic.exe", Options(joined=("/password:", "-p:"))),
     **_family("keytool jarsigner", Options(spaced=word_set("-storepass -keypass -srcstorepass -deststorepass -new"))),
     **_family("ssh-keygen", Options(spaced=word_set("-N -P"))),
     **_family("snmpwalk snmpget snmpset snmpbulkwalk", Options(spaced=word_set("-c -A -X"))),
@@ -121,6 +135,6 @@ PROGRAMS: Final[Mapping[str, tuple[Options, ...]]] = {
 
 # Programs to which a password is piped or handed as a here-string.
 PIPED: Final = (
-    r"(?:chpasswd|sudo\s+(?:-\w+\s+)*-\w*S|passwd\s+--stdin|cryptsetup|gpg\b[^|\n]*--passphrase-fd|smbpasswd|kinit|"
+    r"(?:chpasswd|(?:sudo\s+)?passwd\b|sudo\s+(?:-\w+\s+)*-\w*S|passwd\s+--stdin|cryptsetup|gpg\b[^|\n]*--passphrase-fd|smbpasswd|kinit|"
     r"vault\s+login|(?:docker|podman|helm\s+registry|oras|skopeo|crane)\s+login|[^|\n]*--(?:password|passphrase|token|with)-(?:stdin|token)\b|[^|\n]*\bsecrets?\s+(?:put|set|create)\b)"
 )

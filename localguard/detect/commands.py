@@ -43,16 +43,20 @@ _PIPE: Final = re.compile(
     + PIPED
 )
 _HERE: Final = re.compile(
-    r"\b(?:cryptsetup|passwd|wrangler|vault|gpg|docker|gh|sudo|chpasswd|kinit|secrets?)\b[^\n]*<<<\s*(?P<word>"
+    r"\b(?:cryptsetup|passwd|wrangler|vercel|vault|gpg|docker|gh|sudo|chpasswd|kinit|secrets?)\b[^\n]*<<<\s*(?P<word>"
     + _WORD
     + ")"
 )
-_SEND: Final = re.compile(r"""(?i)password[^\n]{0,40}?\bsend\b[^"\n]{0,10}\\?["{](?P<word>[^"\\\n$}]{3,})""")
+_SEND: Final = re.compile(r"""(?i)assword[^\n]{0,40}?\bsend\b[^"\n]{0,10}\\?["{](?P<word>[^"\\\n$}]{3,})""")
 _GATES: Final[dict[str, str]] = {
-    _RULE: r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:" + _NAMES + r")[\"']?,?[ \t]+(?:[^\n]*?[ \t\"':])?(?:" + _MARKS + r")",
+    _RULE: r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:"
+    + _NAMES
+    + r")(?:[\"'],|[\"']?,?[ \t])[ \t]*(?:[^\n]*?[ \t\"':])?(?:"
+    + _MARKS
+    + r")",
     "command/argument": r"(?:^|[\s\"'`/\\(;|&=$>@:-])(?:" + _POSITIONAL + r")[\"']?,?[ \t]+[^\n]",
-    "command/piped": r"(?:echo|printf)[ \t][^\n]*?\|[^\n]*?(?:chpasswd|sudo|stdin|cryptsetup|passphrase-fd|kinit|login|secrets?)"
-    r"|<<<[ \t]*[\"']?[^\s\"'$]|(?i:password)[^\n]*?\bsend\b",
+    "command/piped": r"(?:echo|printf)[ \t][^\n]*?\|[^\n]*?(?:passwd|sudo|stdin|cryptsetup|passphrase-fd|kinit|login|secrets?)"
+    r"|<<<[ \t]*[\"']?[^\s\"'$]|(?i:assword)[^\n]*?\bsend\b",
 }
 
 
@@ -164,7 +168,7 @@ def _after(text: str, start: int, end: int, separator: str) -> Iterator[tuple[in
     at = text.find(separator, start, end)
     user = text[start:at]
     if at >= 0 and at + len(separator) < end and "://" not in text[start:end] and not re.search(r"[${<]", user):
-        yield at + len(separator), end
+        yield _unquoted(text, at + len(separator), end)
 
 
 def _placed(

@@ -5,7 +5,7 @@ from typing import Final
 
 from localguard.detect.literals import literal_value, masked
 from localguard.detect.randomness import looks_random, mixes_classes, surprise
-from localguard.detect.words import is_common
+from localguard.detect.words import drawn_words, is_common
 
 # Names of algorithms, protocols and formats, versions, times, sizes and dates: letters with digits that are no secret.
 _KNOWN: Final = re.compile(
@@ -31,6 +31,8 @@ def told(value: str) -> bool:
     """What somebody tells as a password in a sentence: no mask, no word, and something that words do not have."""
     if len(value) < 4 or masked(value) or is_common(value) or _KNOWN.fullmatch(value.rstrip("?!.")):
         return False
+    if drawn_words(value) and " " not in value:
+        return True
     if len(value) >= 8 and surprise(value) >= _ODD and not (value.isupper() or "." in value):
         return True
     return mixes_classes(value) and not _NAME.fullmatch(value)

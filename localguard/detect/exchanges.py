@@ -9,6 +9,7 @@ from typing import Final
 
 from localguard.detect.chosen import is_code, is_strong, is_told, trimmed
 from localguard.detect.context_validators import not_placeholder
+from localguard.detect.keynames import secret_key_type
 from localguard.detect.literals import literal_value
 from localguard.detect.randomness import looks_random
 
@@ -25,11 +26,18 @@ _CODES: Final = (
 )
 GATES: Final[dict[str, tuple[str, int]]] = {
     "structured/below": (
-        _LABEL + r"[^\n.;{}=<]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?(?:\n|$)|" + _LABEL + r"[\"'*_`]*[ \t]*\r?(?:\n|$)",
+        _LABEL
+        + r"[^\n.;{}()=<,]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?(?:\n|$)|(?:^|\n)[ \t#>*_`\"'-]*(?:\w+[ \t]+)?(?:\w+[ \t]+)?(?:\w+[ \t]+)?"
+        + _LABEL
+        + r"[\"'*_`]*[ \t]*\r?(?:\n|$)",
         _NEAR,
     ),
     "structured/user-below": (
         r"(?:^|\n)[> \t*•-]*(?i:user(?:name)?|login|account|benutzer|utilisateur|usuario|utente)[\"'*_`]*[ \t]*[:=][ \t]*\S+[ \t]*\r?(?:\n|$)",
+        _NEAR,
+    ),
+    "structured/list": (
+        r"(?i:tokens|passwords|secrets|api_?keys|access_?keys)[\"']?\)?[ \t]*(?::|=|:=|=>)[ \t]*(?:[\[{(][ \t]*[\"']|[\[{(]?[ \t]*\r?(?:\n|$))",
         _NEAR,
     ),
     "structured/codes": (_CODES + r"[^\n]*", _NEAR),
@@ -128,4 +136,30 @@ def codes(block: str) -> Iterator[Span]:
                 yield shift + found.start(), shift + found.end(), "PASSWORD"
 
 
-READERS: Final = {"structured/below": below, "structured/user-below": user_below, "structured/codes": codes}
+_LISTED: Final = re.compile(
+    r"([\w.-]{0,40}(?i:tokens|passwords|secrets|api_?keys|access_?keys))[\"']?\)?[ \t]*(?::|=|:=|=>)[ \t]*([\[{(])?[ \t]*"
+)
+_ELEMENT: Final = re.compile(
+    r"[\s]*(?:-[ \t]+)?(?:\"([^\"\n]{4,200})\"|'([^'\n]{4,200})'|(?<=- )([^\s\"'{}\[\]:,]{4,200}))[ \t]*(?:,|(?=\n|\Z|[\])}]))"
+)
+
+
+def listed(block: str) -> Iterator[Span]:
+    """The elements of a list whose name says that each of them is a secret."""
+    head = _LISTED.search(block)
+    kind = secret_key_type(head[1][:-1]) if head else None
+    position = head.end() if head else 0
+    while kind and (element := _ELEMENT.match(block, position)) is not None:
+        group = element.lastindex or 1
+        value = element[group]
+        if not value.isalpha() and literal_value(value, "password" if kind == "PASSWORD" else "token", "quoted"):
+            yield *element.span(group), kind
+        position = element.end()
+
+
+READERS: Final = {
+    "structured/list": listed,
+    "structured/below": below,
+    "structured/user-below": user_below,
+    "structured/codes": codes,
+}

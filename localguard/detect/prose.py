@@ -89,7 +89,7 @@ _HANDED: Final = re.compile(
 )
 _PHRASE: Final = re.compile(
     telling.PHRASE
-    + r"[\"'`*]*(?:\s+(?:for|to|of|f\u00fcr|von|pour|de|para)(?:\s+\w+){1,4}?)?(?:\s*[:=]|\s+(?:is|was|ist|est|es|lautet)\b:?)\s*[\"'`]?(?P<value>[a-z]{3,14}(?:[ -][a-z]{3,14}){3,11})(?=[\"'`.,;]|\s*$)",
+    + r"[\"'`*]*(?:\s+(?:for|to|of|f\u00fcr|von|pour|de|para)(?:\s+\w+){1,4}?)?(?:\s*[:=]|\s+(?:is|was|ist|est|es|lautet)\b:?)\s*[\"'`]?(?P<value>[a-z]{3,14}(?:(?: [a-z]{3,14}){3,11}|(?:-[a-z]{3,14}){3,11}))(?=[\"'`.,;]|\s*$)",
     re.MULTILINE,
 )
 _NUMBERED_WORD: Final = re.compile(r"[A-Za-z]{4,}\d{2,4}[!.?*#$-]?")
@@ -122,7 +122,11 @@ class ProseEngine(Gated):
                             )
 
 
-_PASSES: Final = {"prose/thing": "prose", "prose/credentials": "prose"}
+_PASSES: Final = (
+    {"prose/thing": "prose", "prose/credentials": "prose"}
+    | dict.fromkeys(("prose/both", "prose/set", "prose/short", "prose/into", "prose/phrase"), "pairs")
+    | {"prose/user": "users"}
+)
 _Span = pairs.Span
 
 

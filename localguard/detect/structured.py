@@ -26,7 +26,8 @@ _HINT: Final = (
 )
 _GATES: Final[dict[str, tuple[str, int]]] = {
     "table/separated": (
-        r"[,;\t|][ \t\"'`*]*(?:" + _HINT + r")[\w ]*[\"'`* ]*(?:[,;\t|]|\r?(?:\n|$))|"
+        r"[,;\t|][ \t\"'`*]*(?:" + _HINT + r"|(?i:pass|pw)[ \t\"'`*,;|])[\w ]*[\"'`* ]*(?:[,;\t|]|\r?(?:\n|$))|"
+        r"[,;\t|][ \t]*(?i:pass|pw)[ \t]*\r?(?:\n|$)|[a-zA-Z][ ]{2}[^\n]*(?:" + _HINT + r")[\w ]*\r?(?:\n|$)|"
         r"(?:^|\n)[\"'|]?[ \t]*(?:" + _HINT + r")[\w ]*[\"' ]*[,;\t|]",
         REACH,
     ),
@@ -73,7 +74,14 @@ class StructuredEngine(Gated):
     def __init__(self) -> None:
         super().__init__(
             [
-                Gate(name, pattern.encode(), reach, apart=True, context=True, together="structured")
+                Gate(
+                    name,
+                    pattern.encode(),
+                    reach,
+                    apart=True,
+                    context=True,
+                    together="lines" if name in exchanges.GATES else "structured",
+                )
                 for name, (pattern, reach) in _GATES.items()
             ]
         )
@@ -182,6 +190,9 @@ def _separated(block: str) -> Iterator[_Span]:
     lines = list(_lines(block))
     header = lines[0][1]
     separator = max("|\t;,", key=header.count)
+    if separator not in header and "  " in header.strip():
+        yield from _aligned(lines)
+        return
     names = [header[slice(*_bare(header, *span))] for span in _cells(header, separator)]
     columns = {index: kind for index, name in enumerate(names) if (kind := _kind(name))}
     if not columns or len(names) < 2 or not all(re.fullmatch(r"[\w .()/#*-]{0,40}", name) for name in names):
@@ -201,6 +212,19 @@ def _separated(block: str) -> Iterator[_Span]:
                 yield place + start, place + end, kind
             elif _kind(value):
                 return  # the next table's head, which is read by itself: repeated heads would cost their square
+
+
+def _aligned(lines: list[tuple[int, str]]) -> Iterator[_Span]:
+    """Columns that two spaces or more keep apart."""
+    names = re.split(r" {2,}", lines[0][1].strip())
+    kinds = {index: kind for index, name in enumerate(names) if (kind := _kind(name))}
+    for place, line in lines[1:]:
+        cells = list(re.finditer(r"\S+(?: \S+)*", line))
+        if len(cells) != len(names):
+            return
+        for index, kind in kinds.items():
+            if _cell_value(cells[index][0], kind):
+                yield place + cells[index].start(), place + cells[index].end(), kind
 
 
 def _cell_value(value: str, kind: str) -> bool:
