@@ -56,6 +56,11 @@ _CODE_WORD: Final = re.compile(
     r"(?<![\w-])(?:[0-9A-Za-z]{4,10}(?:-[0-9A-Za-z]{4,10}){1,4}|\d{6,10}|[0-9a-z]{8,12})(?![\w-])"
 )
 _CODE_LIKE: Final = re.compile(r"[>*•\d.)\"'`-]{0,8}|[\"'`]?[0-9A-Za-z-]{4,64}[\"'`]?|[`~]{3}\w*")
+# What names a part of a certificate, or stands beside an id in a log.
+_NO_LABEL: Final = re.compile(
+    r"(?i)\b(?:identifier|algorithm|info|usage|modulus|fingerprint|signature|public|exponent|commit)\b|^\W*[0-9a-f]{7,40}\b"
+)
+_DIGEST: Final = re.compile(r"(?i)(?:[0-9a-f]{2}:)+[0-9a-f]{2}:?|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{128}")
 _USER_WORD: Final = re.compile(r"[\w.@+-]{2,60}")
 
 
@@ -84,6 +89,8 @@ def below(block: str) -> Iterator[Span]:
     """The value on the next line that is not empty, or after the user's name on the one after that."""
     lines = _lines(block)
     head = lines[0][1]
+    if _NO_LABEL.search(head):
+        return
     asked = "?" in head or _SPOKEN.match(head) is not None
     announced = asked or head.rstrip(" \t\"'*_`").endswith((":", "=", "：", "->", "→"))
     if not announced and (re.search(r"[:=(),]", head) or len(head.split()) > 5):
@@ -112,6 +119,8 @@ def user_below(block: str) -> Iterator[Span]:
 
 def _is_value(value: str, announced: bool) -> bool:
     if not is_told(value) or is_code(value) or not not_placeholder(value) or re.search(r"[{}<>()\[\]]|:$|://", value):
+        return False
+    if _DIGEST.fullmatch(value):
         return False
     return announced or is_strong(value) or looks_random(value)
 
