@@ -12,6 +12,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from localguard.detect.encodings import (
@@ -55,21 +56,6 @@ _GATES: Final[dict[str, bytes]] = {
     "encoded/quoted-printable": rb"(?:=[2-7][0-9A-F]){4}|=(?:5F|2D)[A-Za-z0-9]{8}|(?m:[A-Za-z0-9_-]{16}=\r?$)",
 }
 _REACH: Final = {"encoded/quoted-printable": 256, "encoded/joined": 256}
-_OPENED_BY: Final = {
-    "hidden": "encoded/hidden",
-    "wide": "encoded/look-alike",
-    "alike": "encoded/look-alike",
-    "percent": "encoded/percent",
-    "u": "encoded/escape",
-    "x": "encoded/escape",
-    "decimal": "encoded/escape",
-    "hex": "encoded/escape",
-    "octal": "encoded/escape",
-    "quoted": "encoded/quoted-printable",
-    "soft": "encoded/quoted-printable",
-    "joint": "encoded/joined",
-}
-"""Kind of disguise to the gate without which it is taken as it stands: `=7C` is no escape in most texts."""
 # Rules for values that nothing but their surroundings tell: those of what is decoded are not those of the text.
 _NEAR_ONLY: Final = ("alone/", "context/")
 _RUNS: Final = (
@@ -78,14 +64,34 @@ _RUNS: Final = (
     ("encoded/gzip", GZIP_GATE, gzip_runs),
 )
 
-_UNIT: Final = re.compile(
-    rb"(?P<hidden>(?:" + _HIDDEN + rb")+)|(?P<wide>" + _WIDE + rb")|(?P<alike>" + _LETTER + rb")|"
-    rb"%(?P<percent>[2-7][0-9A-Fa-f])|\\u00(?P<u>[2-7][0-9A-Fa-f])|\\x(?P<x>[2-7][0-9A-Fa-f])|"
-    rb"&#(?P<decimal>[0-9]{2,3});|&#[xX](?P<hex>[2-7][0-9A-Fa-f]);|\\(?P<octal>[01][0-7]{2})|"
-    rb"=(?P<quoted>[2-7][0-9A-F])|(?P<soft>(?<=[A-Za-z0-9_-])=\r?\n(?=[A-Za-z0-9_-]))|"
-    rb"(?P<joint>(?<=[^\s\"'`])(?:[\"'`][ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|\\\r?\n)(?=[^\s\"'`])"
-    rb"(?![^\"'`\n]{0,80}[\"'`][ \t]*[:=]))"
-)
+_UNITS: Final[dict[str, tuple[bytes, ...]]] = {
+    "encoded/hidden": (rb"(?P<hidden>(?:" + _HIDDEN + rb")+)",),
+    "encoded/look-alike": (rb"(?P<wide>" + _WIDE + rb")", rb"(?P<alike>" + _LETTER + rb")"),
+    "encoded/percent": (rb"%(?P<percent>[2-7][0-9A-Fa-f])",),
+    "encoded/escape": (
+        rb"\\u00(?P<u>[2-7][0-9A-Fa-f])",
+        rb"\\x(?P<x>[2-7][0-9A-Fa-f])",
+        rb"&#(?P<decimal>[0-9]{2,3});",
+        rb"&#[xX](?P<hex>[2-7][0-9A-Fa-f]);",
+        rb"\\(?P<octal>[01][0-7]{2})",
+    ),
+    "encoded/quoted-printable": (
+        rb"=(?P<quoted>[2-7][0-9A-F])",
+        rb"(?P<soft>(?<=[A-Za-z0-9_-])=\r?\n(?=[A-Za-z0-9_-]))",
+    ),
+    # Begins with a class and looks back from there, so that the engine skips to its bytes.
+    "encoded/joined": (
+        rb"(?P<joint>[\"'`\\](?<=[^\s\"'`].)(?:(?<=[\"'`])[ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|(?<=\\)\r?\n)(?=[^\s\"'`])"
+        rb"(?![^\"'`\n]{0,80}[\"'`][ \t]*[:=]))",
+    ),
+}
+"""What each gate opens; without it that is taken as it stands: `=7C` is no escape in most texts. No two begin alike."""
+
+
+@lru_cache(maxsize=64)
+def _unit(gates: frozenset[str]) -> re.Pattern[bytes]:
+    """A pattern for what the gates open."""
+    return re.compile(b"|".join(unit for gate, units in _UNITS.items() if gate in gates for unit in units))
 
 
 class NormaliseEngine:
@@ -160,9 +166,7 @@ def _characters(text: bytes, gates: Sequence[str]) -> Decoded | None:
     """
     out, position = bytearray(), 0
     origins = _Origins([], [])
-    for found in _UNIT.finditer(text):
-        if _OPENED_BY[found.lastgroup or ""] not in gates:
-            continue
+    for found in _unit(frozenset(_UNITS.keys() & set(gates))).finditer(text):
         start, end = found.span()
         out += text[position:start]
         position = end

@@ -284,8 +284,8 @@ def _same(reach: int, _: bytes) -> int:
 
 
 def _furthest(reaching: Sequence[tuple[Any, int]], line: bytes) -> int:
-    """How far after a line the gates in it look, in bytes."""
-    return max((reach for pattern, reach in reaching if pattern.search(line) is not None), default=0)
+    """How far after a line the gates in it look, in bytes; the furthest come first."""
+    return next((reach for pattern, reach in reaching if pattern.search(line) is not None), 0)
 
 
 def _parts(gates: Sequence[Gate], *, loose: bool) -> Iterator[Sequence[Gate]]:
@@ -312,7 +312,11 @@ def _kind(bit: int, gates: Sequence[Gate]) -> _Kind:
     for pattern in members:
         patterns.Add(pattern)
     patterns.Compile()
-    reaching = tuple((compile_pattern(gate.pattern), gate.reach) for gate in gates if gate.reach)
+    by_reach: dict[int, list[bytes]] = {}
+    for gate in gates:
+        if gate.reach:
+            by_reach.setdefault(gate.reach, []).append(gate.pattern)
+    reaching = tuple((_alternation(by_reach[reach]), reach) for reach in sorted(by_reach, reverse=True))
     most = max(MOST_LINE_BREAKS if (count := line_breaks(pattern)) is None else count for pattern in members)
     search = Search(_alternation(members), bit, partial(_furthest, reaching) if reaching else None, most)
     return _Kind(search, patterns, tuple(map(tuple, members.values())))
