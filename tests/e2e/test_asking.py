@@ -88,7 +88,7 @@ def waiting(guard: Guard, count: int = 1) -> list[dict[str, Any]]:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         listed = localguard(guard, "approve", "--json")
-        found: list[dict[str, Any]] = [one for one in json.loads(listed.stdout) if one["waiting"]]
+        found: list[dict[str, Any]] = [one for one in json.loads(listed.stdout or "[]") if one["waiting"]]
         if len(found) >= count:
             return found
     raise AssertionError(f"{count} requests should wait: {listed.stdout}{listed.stderr}")

@@ -54,7 +54,7 @@ def asked(guard: Guard) -> dict[str, Any]:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         found: list[dict[str, Any]] = [
-            one for one in json.loads(localguard(guard, "approve", "--json").stdout) if one["waiting"]
+            one for one in json.loads(localguard(guard, "approve", "--json").stdout or "[]") if one["waiting"]
         ]
         if found:
             return found[0]
