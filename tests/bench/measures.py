@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import policy
+from tests.bench import money, policy
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -388,6 +388,23 @@ async def policies(rounds: int) -> list[Row]:
     ]
 
 
+# money
+
+
+async def budgets(rounds: int) -> list[Row]:
+    """What decision and budgets add to a request."""
+    found = [money.request_microseconds() for _ in range(rounds)]
+    return [
+        Row(
+            "decision, price, reservation, settlement: 20 budgets, 200 under way (CPU)",
+            statistics.median(whole for whole, _ in found) / 1000,
+            0.3,
+            "ms",
+            f"{statistics.median(paid for _, paid in found):.0f} µs of it without the decision",
+        )
+    ]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -396,4 +413,5 @@ MEASURES: dict[str, Measure] = {
     "cold": cold,
     "start": start,
     "policy": policies,
+    "money": budgets,
 }
