@@ -160,32 +160,39 @@ def _signature(path: Path) -> _Signature:
 class _Followed:
     """One policy file as it was last seen, and what is in force of it."""
 
-    def __init__(self, path: Path, load: Callable[[], Layer | None], name: LayerName) -> None:
+    def __init__(
+        self, path: Path, load: Callable[[], Layer | None], name: LayerName, beside: Path | None = None
+    ) -> None:
         self.path = path
+        self._beside = beside
+        """Another file that decides whether this one counts."""
         self.load = load
         self.name = name
-        self.seen: _Signature = None
+        self.seen: tuple[_Signature, _Signature] = (None, None)
         self.layer: Layer | None = None
         self.error: PolicyInvalid | None = None
 
     def begin(self) -> None:
         """Read it for the first time; what cannot be used refuses everything."""
-        self.seen = _signature(self.path)
+        self.seen = self._now()
         try:
             self.layer, self.error = self.load(), None
         except PolicyInvalid as error:
             self.layer, self.error = refusing_layer(error, self.name), error
 
-    async def settled(self) -> _Signature:
-        """Return the file's signature once it has stopped changing."""
-        signature = _signature(self.path)
+    async def settled(self) -> tuple[_Signature, _Signature]:
+        """Return the files' signatures once they have stopped changing."""
+        signature = self._now()
         while signature != self.seen:
             await asyncio.sleep(_SETTLE_SECONDS)
-            again = _signature(self.path)
+            again = self._now()
             if again == signature:
                 break
             signature = again
         return signature
+
+    def _now(self) -> tuple[_Signature, _Signature]:
+        return _signature(self.path), None if self._beside is None else _signature(self._beside)
 
 
 class PolicyWatcher:
@@ -203,7 +210,12 @@ class PolicyWatcher:
         on_error: Callable[[PolicyInvalid], None] | None = None,
     ) -> None:
         self._user = _Followed(home.policy_file, lambda: load_policy(home.policy_file), LayerName.USER)
-        self._organisation = _Followed(home.organisation_file, lambda: _load_organisation(home), LayerName.ORGANISATION)
+        self._organisation = _Followed(
+            home.organisation_file,
+            lambda: _load_organisation(home),
+            LayerName.ORGANISATION,
+            beside=home.state_dir / "trust.json",
+        )
         self._followed = (self._organisation, self._user)
         self._on_change = on_change
         self._on_error = on_error
@@ -285,7 +297,7 @@ class PolicyWatcher:
 
     async def _check(self, followed: _Followed) -> None:
         signature = await followed.settled()
-        if signature is None and followed.seen is not None:
+        if signature[0] is None and followed.seen[0] is not None:
             # between deleting and writing anew, an editor leaves a gap
             await asyncio.sleep(_GAP_SECONDS)
             signature = await followed.settled()

@@ -235,6 +235,30 @@ async def test_a_running_guard_takes_a_new_revision_and_keeps_the_last_good_one(
         await watcher.close()
 
 
+async def test_a_key_that_is_pinned_or_unpinned_counts_in_a_running_guard(company: Company) -> None:
+    company.trust.unpin(company.public.id)
+    company.roll_out(signed(policy(4), company.key))
+    watcher = PolicyWatcher(company.home, lambda layers: None)
+    watcher.load()
+    assert watcher.error is not None
+    await watcher.start()
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(15):
+            while not condition():  # noqa: ASYNC110 - any condition, not one event
+                await asyncio.sleep(0.05)
+
+    try:
+        company.trust.pin(company.public, name="acme", now=NOW)
+        await until(lambda: watcher.layers[0].revision == 4)
+        assert watcher.error is None
+        company.home.organisation_file.unlink()
+        company.trust.unpin(company.public.id)
+        await until(lambda: [layer.name for layer in watcher.layers] == [LayerName.USER])
+    finally:
+        await watcher.close()
+
+
 def test_a_refused_policy_at_the_start_refuses_everything(company: Company) -> None:
     company.roll_out(policy())
     watcher = PolicyWatcher(company.home, lambda layers: None)
