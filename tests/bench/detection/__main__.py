@@ -132,9 +132,12 @@ def _rates(made: dict[str, clean.Alarms], kind: str) -> dict[str, float | None]:
 
 
 def _speed(own: LocalGuard, others: Sequence[Tool]) -> list[Row]:
+    alone = speed.speed(own)
+    own.compile()
     made = {own.name: speed.speed(own)} | {tool.name: speed.speed(tool, megabytes=0.2, prompts=1) for tool in others}
     return [
         Row("speed: MB/s, cold, one core", "", None, {name: one.rate for name, one in made.items()}),
+        Row("speed: the same before the gates are compiled", "", None, {own.name: alone.rate}),
         Row("speed: times a two-pattern re scan", "<=", 10, {name: one.ratio for name, one in made.items()}),
         Row("speed: a 200 KB prompt, ms", "<=", 60, {name: one.prompt_ms for name, one in made.items()}),
     ]

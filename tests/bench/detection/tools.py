@@ -46,6 +46,13 @@ class LocalGuard:
         built.load()
         return built
 
+    def compile(self) -> None:
+        """What a guard does once for a home, where Hyperscan is installed."""
+        from localguard.detect.multipattern import Matcher, available, compiled
+
+        if available():
+            self.scanner.accelerate(Matcher(self.scanner.patterns, compiled(self.scanner.patterns)))
+
     def find(self, text: str) -> list[Span]:
         data = text.encode()
         found = self.scanner.scan(data)
