@@ -20,10 +20,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeVar
 
 from localguard.audit import record
+from localguard.audit.bell import NEVER, Bell
 from localguard.audit.checkpoint import Checkpoint, DeviceKey
 from localguard.audit.entropy import RandomBytes
 from localguard.audit.fields import CheckpointMetadata, OutcomeMetadata
@@ -90,18 +90,12 @@ class Store:
         self._queue: deque[Pending] = deque()
         self._queued_bytes = 0
         self._lock = threading.Lock()
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        """Rung for the writer when there may be less to wait for than it thinks."""
-        self._ringing: tuple[asyncio.AbstractEventLoop, asyncio.Handle] | None = None
-        """An event loop that will ring once its turn is over, or when nobody else has come."""
-        self._resting = False
-        """Whether the writer has to be rung for an outcome."""
+        self._bell = Bell(company=self._limits.company_delay, look=self._limits.outcome_delay)
         self._over = threading.Condition(self._lock)
         self._taken = self._settled = 0
         """Records that were queued, and those of them that are durable or have failed."""
-        self._urgent = False
         self._closing = False
-        self._outcomes_due = float("inf")
+        self._outcomes_due = NEVER
         self._calls = MetadataCalls(
             every=self._limits.metadata_calls_every, most_kinds=self._limits.metadata_call_kinds
         )
@@ -166,7 +160,7 @@ class Store:
         pending = self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub)
         pending.waiter = waiter = thread_waiter()
         self._queue_up(pending)
-        self._wake_writer()
+        self._bell.ring()
         return waiter
 
     async def durable(
@@ -191,13 +185,7 @@ class Store:
         waiter: asyncio.Future[Receipt] = loop.create_future()
         pending.waiter = waiter
         self._queue_up(pending)
-        ringing = self._ringing if self._ringing is not None and self._ringing[0] is loop else None
-        if not crowded:
-            if ringing is not None:
-                ringing[1].cancel()
-            self._ringing = loop, loop.call_soon(self._ring)
-        elif ringing is None:
-            self._ringing = loop, loop.call_later(self._limits.company_delay, self._ring)
+        self._bell.ring_after_turn(crowded=crowded)
         return await waiter
 
     def note(
@@ -213,7 +201,7 @@ class Store:
         """`append` for who does not wait: `failure` says whether the last commit succeeded."""
         self._queue_up(self._seal(kind, exchange, session, metadata, findings, local or {}, self._scrub))
         if kind != "outcome":
-            self._wake_writer()
+            self._bell.ring()
 
     def count_metadata_call(
         self, endpoint: str, method: str, path_template: str, status: int, workspace: str | None
@@ -225,7 +213,7 @@ class Store:
         call = MetadataCallKind(endpoint, method, path_template, status, workspace)
         with self._lock:
             if self._calls.count(call, record.timestamp(self._clock())):
-                self._bell.put(None)
+                self._bell.nudge()
 
     def sign_with(self, key: DeviceKey) -> None:
         """Sign a checkpoint every `Limits.checkpoint_every` records and at the end, from now on."""
@@ -258,14 +246,14 @@ class Store:
             if self._closing:
                 raise LogUnavailable("The audit log is closed: the guard is stopping.")
             self._jobs.append((job, done, checkpoint))
-            self._wake_writer()
+            self._bell.ring()
         return done.result()
 
     def flush(self) -> None:
         """Wait until everything that was appended before is durable or has failed."""
         with self._lock:
             queued = self._taken
-            self._wake_writer()
+            self._bell.ring()
             self._over.wait_for(lambda: self._settled >= queued)
 
     def close(self) -> None:
@@ -275,7 +263,7 @@ class Store:
         """
         with self._lock:
             self._closing = True
-            self._wake_writer()
+            self._bell.ring()
         self._thread.join()
         self._home.release()
 
@@ -312,35 +300,26 @@ class Store:
                 self._queue.append(pending)
                 self._queued_bytes += pending.size
                 self._taken += 1
-                if pending.kind == "outcome" and self._outcomes_due == float("inf"):
+                if pending.kind == "outcome" and self._outcomes_due == NEVER:
                     self._outcomes_due = time.monotonic() + self._limits.outcome_delay
-                    if self._resting:
-                        self._bell.put(None)
+                    self._bell.nudge_if_resting()
                 return
         tell([pending], refused)
-
-    def _ring(self) -> None:
-        self._ringing = None
-        self._wake_writer()
-
-    def _wake_writer(self) -> None:
-        self._urgent = True
-        self._bell.put(None)
 
     # -- in the writer thread ---------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
-            self._wait()
+            self._bell.wait(lambda: min(self._outcomes_due, self._calls.due))
             with self._lock:
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._limits.batch))]
                 queued = len(batch)
                 self._queued_bytes -= sum(pending.size for pending in batch)
                 last = self._closing and not self._queue
-                self._urgent = bool(self._queue) or self._closing
+                self._bell.urgent = bool(self._queue) or self._closing
                 jobs = [] if self._queue else [self._jobs.popleft() for _ in range(len(self._jobs))]
                 due = last or any(checkpoint for _, _, checkpoint in jobs)
-                self._outcomes_due = float("inf")
+                self._outcomes_due = NEVER
                 calls, since = self._calls.take(last=last)
             if calls:
                 batch += self._metadata_calls(calls, since)
@@ -367,22 +346,6 @@ class Store:
             done.set_exception(unavailable(error, self._path))
         except Exception as error:
             done.set_exception(error)
-
-    def _wait(self) -> None:
-        """Return when something is urgent or due.
-
-        For a moment after a commit it looks by itself for what came without a ring: while requests come, outcomes need none.
-        """
-        while not self._urgent:
-            due = min(self._outcomes_due, self._calls.due)
-            left = due - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                self._bell.get(timeout=_patience(left if self._resting else min(left, self._limits.outcome_delay)))
-            except Empty:
-                self._resting = True  # and look once more, as what came before this was not rung for
-        self._resting = False
 
     def _to_sign(self, more: int, due: bool) -> bool:
         """Whether a checkpoint follows, after `more` records that are not durable yet."""
@@ -465,10 +428,6 @@ class Store:
         except RecordInvalid as error:  # the scrub failed: the writer lives on, and unscrubbed text is not written
             self._failure = LogUnavailable(f"Metadata calls could not be recorded: {error}")
             return []
-
-
-def _patience(seconds: float) -> float | None:
-    return None if seconds == float("inf") else seconds
 
 
 _OPEN = """
