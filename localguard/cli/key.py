@@ -95,7 +95,8 @@ def list_keys(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """
     from localguard.config.keys import ROTATE_AFTER_DAYS
 
-    stored = [(key, days_since(key.created)) for key in _keys(home).list()]
+    keys = _keys(home)
+    stored = [(key, days_since(key.created)) for key in keys.list()]
     if as_json:
         print_json(
             [
@@ -120,6 +121,9 @@ def list_keys(home: HomeOption = None, as_json: JsonOption = False) -> None:
         for key, days in stored
     ]
     print_table(rows, ("name", "stored", "age", "given out for"))
+    if (place := keys.kept_in) is not None:
+        only = "" if place == "keychain" else ", protected by file permissions only"
+        typer.echo(f"\nThey are encrypted under a key in the {place}{only}.")
 
 
 def remove(name: _NameArgument, home: HomeOption = None) -> None:

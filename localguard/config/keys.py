@@ -107,6 +107,12 @@ class Keys:
             self._open()
             return self._read_document().backend
 
+    @property
+    def kept_in(self) -> str | None:
+        """Where the root key is said to stand, None where there is none yet; does not ask the keychain. Raises KeysDamaged."""
+        with self._lock:
+            return _PLACES[self._read_document().backend] if self._file.exists() else None
+
     def workspace_key(self, workspace_id: str) -> bytes:
         """Return the 32 bytes that make placeholders of a workspace; the same for the same id as long as the root lives.
 

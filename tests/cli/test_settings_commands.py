@@ -42,6 +42,7 @@ def test_a_key_is_stored_from_standard_input_and_never_printed(home: Home) -> No
     assert stored.returncode == 0
     listed = process("key", "list")
     assert b"work" in listed.stdout
+    assert b"state/master.key, protected by file permissions only" in listed.stdout
     shown = json.loads(process("key", "list", "--json").stdout)
     assert [set(entry) for entry in shown] == [{"name", "created", "days", "rotate", "origin"}]
     everything = stored.stdout + stored.stderr + listed.stdout + listed.stderr
