@@ -20,7 +20,7 @@ _ADDRESS_WORD: Final = re.compile(
     r"forwarded(?:-for)?|x-real-ip|inet)(?![a-z])|(?:_|[a-z])(?:ip|addr|host)\b|(?:Ip|Addr|Host)(?![a-z])|://\Z|@\Z"
 )
 _VERSION_WORD: Final = re.compile(
-    r"(?i)(?<![a-z])(?:version|release|build|ver|rev(?:ision)?|oid|section|chapter|figure|table|clause|rfc(?: \d+)?,?|step|workflow|"
+    r"(?i)(?:version|release|build|(?<![a-z])(?:ver|rev)|revision|oid|section|chapter|figure|table|clause|rfc(?: \d+)?,?|step|workflow|"
     r"(?<![a-z])v|==|[<>~!]=|[~^])[\s:\"'=]{0,4}\Z|[A-Za-z][\w.+-]*/\Z|"
     r"(?:upgrad|downgrad|updat|bump|bundl)\w*[^\n]{0,40}(?:to|from|with)\s\Z|\bV8\s(?:to\s)?\Z"
 )

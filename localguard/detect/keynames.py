@@ -141,7 +141,7 @@ def secret_key_type(key: str) -> str | None:
 def _password(key: str, last: str, owner: str) -> str | None:
     if last in ("pass", "pw", "losen") and not (owner or key.strip("-_.\"'$ ").lower() in ("pass", "pw")):
         return None
-    setters = ("get", "set", "current", "reset", "root")
+    setters = ("get", "set", "with", "current", "reset", "root")
     return None if owner in _NOT_SECRET_OWNERS and owner not in setters else "PASSWORD"
 
 

@@ -17,7 +17,7 @@ from localguard.detect.keynames import is_weak_key, secret_key_type
 from localguard.detect.literals import masked
 from localguard.detect.pieces import pieces
 from localguard.detect.prefilter import Gate
-from localguard.detect.randomness import looks_random, odd_case
+from localguard.detect.randomness import looks_random, no_word, odd_case
 from localguard.detect.words import drawn_words, is_distinctive
 
 _ANY_THING: Final = f"(?:{telling.CHOSEN}|{telling.DRAWN}|{telling.NUMBER})"
@@ -30,7 +30,7 @@ _GATES: Final[dict[str, str]] = {
     + f"(?:{telling.CHOSEN}|{telling.DRAWN})"
     + r"|to[ \t]+(?:log|sign|connect|authenticate))",
     "prose/into": r"[A-Za-z][0-9][^\s]*[\"'`]?[ \t](?:in|into|for|to|as)[ \t]+(?:the[ \t]+|our[ \t]+)?[\"'`]?[\w.-]*(?i:key|token|secret|passw)",
-    "prose/login": r"(?:^|[ \t])(?:" + telling.WITH + r")[ \t]+[\"'`]?[^\s\"'`]*" + _MIXED,
+    "prose/login": r"(?:^|[ \t])(?:" + telling.WITH + r")[ \t]+(?:[\w.@-]+[ \t]*/[ \t]*)?[\"'`]?[^\s\"'`]*" + _MIXED,
     "prose/handed": r"(?:^|[^\w.-])(?:"
     + telling.HANDED_OVER
     + "|"
@@ -38,6 +38,8 @@ _GATES: Final[dict[str, str]] = {
     + r")[ \t]*[:,=-]?[ \t]+(?:[\w.@-]{2,20}[ \t]*/[ \t]*)?[\"'`]?[^\s\"'`/]*(?:[A-Za-z!@#$%&*._+-]\d|\d[A-Za-z])",
     "prose/phrase": telling.PHRASE
     + r"[\"'`*]*(?:[ \t]+[a-z][^\n:=]*)?(?:[ \t]*[:=]|[ \t]+(?:is|was|ist|est|es|lautet)\b:?)[ \t]*[\"'`]?[a-z]+[ -][a-z]+[ -][a-z]+[ -][a-z]+",
+    "prose/letters": f"(?:{telling.CHOSEN})"
+    + r"[\w -]*[ \t](?:is|ist|lautet|est|es|\xc3\xa8|\xc3\xa9|\xc3\xa4r|er|je|to|auf|op)[ \t]+[a-z]{8}",
     **pairs.GATES,
 }
 _THING: Final = re.compile(
@@ -124,7 +126,7 @@ class ProseEngine(Gated):
 
 _PASSES: Final = (
     {"prose/thing": "prose", "prose/credentials": "prose"}
-    | dict.fromkeys(("prose/both", "prose/set", "prose/short", "prose/into", "prose/phrase"), "pairs")
+    | dict.fromkeys(("prose/both", "prose/set", "prose/short", "prose/into", "prose/phrase", "prose/letters"), "pairs")
     | {"prose/user": "users"}
 )
 _Span = pairs.Span
@@ -182,6 +184,8 @@ def _kind(found: re.Match[str], value: str, *, near: bool, linked: bool, quoted:
     """The type of `value` after the thing `found`, or None where it is no secret."""
     if found["number"] and _NUMBER.fullmatch(value):
         return "PASSWORD" if near and len(set(value)) > 1 else None
+    if found["number"] and not re.fullmatch(r"[0-9A-Z-]{4,12}", value):
+        return None  # "pin the runner to ubuntu-20"
     if is_code(value) and not (looks_random(value) and "/" not in value):
         return None
     if found["drawn"]:
@@ -190,7 +194,8 @@ def _kind(found: re.Match[str], value: str, *, near: bool, linked: bool, quoted:
             return secret_key_type(found["drawn"]) or "API_KEY"
         return "SECRET" if near and is_told(value) and is_strong(value) and not _IDENTITY.match(value) else None
     if not is_told(value):
-        return "PASSWORD" if linked and re.fullmatch(r"\d{6,8}", value) and len(set(value)) > 2 else None
+        number = re.fullmatch(r"\d{6,8}", value) and len(set(value)) > 2
+        return "PASSWORD" if linked and (number or (value.islower() and no_word(value))) else None
     return "PASSWORD" if near or quoted or is_strong(value) else None
 
 
@@ -264,6 +269,7 @@ _READERS: Final = {
     "prose/thing": _things,
     "prose/as": _used,
     "prose/into": _used,
+    "prose/letters": _things,
     "prose/login": _logins,
     "prose/handed": _handed,
     "prose/phrase": _phrases,

@@ -36,6 +36,9 @@ _ARGUMENT: Final = re.compile(r"([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z_]{3,}|[a-z_]+(
 _ELIDED: Final = re.compile(
     r"(?i)\w*(?:…|\.{3,}|\[\.{3}\]|<?-*\s*(?:snip|truncated|redacted|omitted)\s*-*>?)+\S*|\S*(?:…|\.{3})\S*"
 )
+_STORED: Final = re.compile(
+    r"(?i)(?:secrets?|vault|kv\d?|ssm|credentials?|creds|op|pass|env|config|keyring|sm)/[\w./-]+|[a-z][\w.-]*/(?:[\w.-]*[_-])?(?:password|passwd|secret|token|key)s?"
+)
 _PATH: Final = re.compile(r"[a-z][a-z_.-]*\d{0,3}(?:/[a-z0-9][a-z0-9_.-]*)+(?:/[a-z0-9][\w.-]*|#[\w.-]+)")
 _CALL: Final = re.compile(
     r"(?:await |new )?(?:[a-z_$][\w$]*|[A-Za-z_$][\w$]*(?:(?:\.|::|->)[A-Za-z_$][\w$]*)+)[!?]?\(.*\)[;,]?|"
@@ -53,4 +56,4 @@ def refers(value: str) -> bool:
         return True
     if (_CONSTRUCTED.fullmatch(text) or _ARGUMENT.fullmatch(text)) and not looks_random(text):
         return True
-    return bool(_PATH.fullmatch(text)) and not looks_random(text)
+    return bool(_PATH.fullmatch(text) or _STORED.fullmatch(text)) and not looks_random(text)

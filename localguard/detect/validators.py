@@ -40,6 +40,7 @@ _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 _NO_LITERAL: Final = re.compile(
     r"(?i)(?:\b(?:get|fetch|find|load|lookup|has|delete|remove)_?\w{0,40}\([\"']|\b(?:with|encrypted)[ \t]+password[ \t]+:[\"']|"
     r"\b(?:public|publishable|site|pub|host|peer|verify|verification|primary|foreign)[ \t]+key\b[^\n]{0,8}|"
+    r"/\w+[\"'],[ \t]*[\"']|"
     r"nonce\\*(?:[\"'`]*[ \t]*:[ \t]*|=)\\*[\"'`]?)\Z"
 )
 
