@@ -3,12 +3,13 @@
 import os
 import sys
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from localguard.cli.clock import days_since, now
 from localguard.cli.exit_codes import WrongUse
-from localguard.cli.options import HomeOption, JsonOption, located
+from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PortOption, located
 from localguard.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -47,16 +48,19 @@ _OriginOption = Annotated[
 ]
 
 
-def set_key(name: _NameArgument, origin: _OriginOption = None, home: HomeOption = None) -> None:
+def set_key(
+    name: _NameArgument, origin: _OriginOption = None, port: PortOption = DEFAULT_PORT, home: HomeOption = None
+) -> None:
     """Store a key, asked for without echo or read from standard input.
 
     NAME is that of an endpoint's credential keyring:NAME. A key on the command line would stand in the shell's history.
     """
     _store(_keys(home), name, _origin(origin))
+    _record(home, port, name, "set")
     typer.echo(f"The key {name} is stored.")
 
 
-def rotate(name: _NameArgument, home: HomeOption = None) -> None:
+def rotate(name: _NameArgument, port: PortOption = DEFAULT_PORT, home: HomeOption = None) -> None:
     """Put a new key in the place of a stored one, asked for without echo or read from standard input.
 
     Requests from then on use the new one; afterwards end the old one at the provider.
@@ -66,6 +70,7 @@ def rotate(name: _NameArgument, home: HomeOption = None) -> None:
     if name not in known:
         raise WrongUse(f"There is no key named {name}. Store it with `localguard key set {name}`.")
     _store(keys, name, known[name].origin)
+    _record(home, port, name, "rotate")
     typer.echo(f"The key {name} is replaced. Now end the old one at the provider.")
 
 
@@ -75,6 +80,32 @@ def _store(keys: "Keys", name: str, origin: str | None) -> None:
         keys.set(name, value, now=now(), origin=origin)
     except ValueError as error:
         raise WrongUse(f"This cannot be a key: {error}.") from None
+
+
+def _record(home: "Path | None", port: int, name: str, action: str) -> None:
+    """Note in the log what was done with a key: by the guard that runs, else by this command."""
+    from datetime import UTC, datetime
+
+    from localguard.audit.lock import AlreadyRunning
+    from localguard.audit.schema import LogUnavailable
+    from localguard.audit.store import Store
+    from localguard.proxy.control_client import ControlClient
+
+    place = located(home)
+    client = ControlClient(place, port)
+    try:
+        if client.is_running():
+            client.call("POST", f"/keys/{quote(name, safe='')}", action=action)
+            return
+        with Store.open(place.audit_db, clock=lambda: datetime.now(UTC)) as store:
+            store.append("control", metadata={"event": "key", "detail": {"key": name, "action": action}}).result()
+    except AlreadyRunning:
+        typer.echo(
+            "localguard: the guard of this home runs on another port; give it with --port to have this recorded.",
+            err=True,
+        )
+    except LogUnavailable as error:
+        typer.echo(f"localguard: this could not be recorded: {error}", err=True)
 
 
 def _origin(given: str | None) -> str | None:
@@ -126,7 +157,8 @@ def list_keys(home: HomeOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"\nThey are encrypted under a key in the {place}{only}.")
 
 
-def remove(name: _NameArgument, home: HomeOption = None) -> None:
+def remove(name: _NameArgument, port: PortOption = DEFAULT_PORT, home: HomeOption = None) -> None:
     """Forget a key."""
     _keys(home).remove(name)
+    _record(home, port, name, "remove")
     typer.echo(f"The key {name} is forgotten.")

@@ -94,6 +94,7 @@ class Assembly:
         )
         control.offer(
             Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)),
+            Call("POST", "/keys/{name}", "Record what was done with a key.", lambda given: _key_changed(store, given)),
             Call(
                 "POST",
                 "/prune",
@@ -210,6 +211,14 @@ async def _checkpoint(store: Store) -> Mapping[str, object]:
     """Everything that was recorded before is covered by a signed checkpoint when this returns, if the device has a key."""
     await asyncio.to_thread(store.checkpoint)
     return {"signed": store.signs}
+
+
+def _key_changed(store: Store, given: Arguments) -> Mapping[str, object]:
+    action = given.text("action")
+    if action not in ("set", "rotate", "remove"):
+        raise ControlRefused(400, "action is set, rotate or remove.")
+    store.note("control", metadata={"event": "key", "detail": {"key": given.path["name"], "action": action}})
+    return {"recorded": True}
 
 
 async def _prune(store: Store, given: Arguments) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from localguard.audit.queries import Log
 from localguard.audit.store import Store
 from localguard.config.home import Home
 from localguard.config.workspace_tokens import Tokens
@@ -50,6 +51,14 @@ def test_a_key_is_stored_from_standard_input_and_never_printed(home: Home) -> No
     assert value.encode() not in everything
     assert process("key", "remove", "work").returncode == 0
     assert json.loads(process("key", "list", "--json").stdout) == []
+
+
+def test_what_is_done_with_a_key_stands_in_the_log(home: Home) -> None:
+    for action in ("set", "rotate", "remove"):
+        assert process("key", action, "work", data=made_up_token().encode() + b"\n").returncode == 0
+    with Log(home.audit_db) as log:
+        details = [one.metadata["detail"] for one in log.tail(10, kind="control") if one.metadata]
+    assert details == [{"key": "work", "action": action} for action in ("set", "rotate", "remove")]
 
 
 def test_an_empty_key_is_refused() -> None:
