@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from localguard.detect.context_validators import told
+from localguard.detect.keynames import secret_key_type
 from localguard.detect.randomness import looks_random, odd_case
 from localguard.detect.words import drawn_words, is_common
 
@@ -17,6 +18,9 @@ _SNIPPET: Final = re.compile(
 )
 # A name and a number, two words and a number: what people choose.
 _CHOSEN: Final = re.compile(r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]")
+
+
+_ASSIGNED: Final = re.compile(r"([A-Za-z][\w.-]{1,60})=(?=[^\s=]{4})")
 
 
 @lru_cache(maxsize=8192)
@@ -51,7 +55,10 @@ def has_number(value: str) -> bool:
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without what ends a sentence, or marks it up on both sides."""
+    """The span without what ends a sentence or marks it up on both sides, and without the name that it is given to."""
+    named = _ASSIGNED.match(text, start, end)
+    if named and (secret_key_type(named[1]) or named[1].isupper()):
+        start = named.end()
     while end > start and text[end - 1] in ".:…" and end - start > 1:
         end -= 1
     while end - start > 2 and text[start] in "*_" and text[end - 1] in "*_":

@@ -165,8 +165,17 @@ def date_of_birth(candidate: Candidate) -> bool:
     return len(numbers) == 2 and bool(_MONTH.search(value)) and 1 <= min(numbers) <= 31
 
 
+_DRAWING: Final = re.compile(
+    r"(?i)\b(?:points|d|viewbox|transform|path)[\"']?\s*[=:]\s*[\"'\[({][^\"'<>]*\Z|(?:translate|matrix|rotate|scale)\([^()]*\Z"
+)
+
+
 def coordinates(candidate: Candidate) -> bool:
-    """A latitude, a longitude or both, exact to some ten metres, and not null or made of one digit."""
+    """A latitude, a longitude or both, exact to some ten metres, and not null or made of one digit; no points of a drawing."""
+    if "°" in candidate.value:
+        return True
+    if _DRAWING.search(candidate.before):
+        return False
     numbers = [abs(float(number)) for number in re.findall(r"-?\d{1,3}\.\d+", candidate.value)]
     fractions = "".join(number.partition(".")[2] for number in re.findall(r"\d+\.\d+", candidate.value))
     if not numbers or len(set(fractions)) < 3 or max(numbers) > 180 or (len(numbers) == 2 and min(numbers) > 90):

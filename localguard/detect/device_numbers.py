@@ -39,6 +39,9 @@ def _of_the_internet(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addres
     return None if not address.is_global or address.is_multicast or address.is_reserved else address
 
 
+_PACKAGE_BEFORE: Final = re.compile(r"^[ \t]*(?:[-*+][ \t]+)?[A-Za-z][\w.-]*[ \t]\((?:[=~<>^!]+[ \t]?)?\Z")
+
+
 def public_ip(candidate: Candidate) -> bool:
     """An address of the public internet, and no version number, object identifier or resolver that all use.
 
@@ -66,6 +69,8 @@ def public_ip(candidate: Candidate) -> bool:
         return False
     if _DECIMAL_BEFORE.search(before[-16:]) or _DECIMAL_AFTER.match(after):
         return False
+    if octets[0] <= 40 and _PACKAGE_BEFORE.search(before) and re.match(r"(?:, [\d., ]+)?\)\s*(?:\n|$)", after):
+        return False  # `    selenium (4.1.0.150)` in a lock file
     weak = max(octets) <= 40 or octets[3] == 0
     return not weak or bool(_ADDRESS_WORD.search(before[-20:])) or bool(re.match(r":\d{2,5}\b", after))
 

@@ -11,7 +11,7 @@ _NEUTRAL: Final = word_set(
     """
     0 1 2 3 4 5 6 7 8 9 prod production dev development stage staging test testing qa uat live sandbox local main master
     primary secondary tertiary old new current previous backup default value val raw plain plaintext clear cleartext text
-    b64 base64 encoded enc str string eu us asia global internal external override base data confirmation confirm repeat
+    b64 base64 bytes encoded enc str string eu us asia global internal external override base data confirmation confirm repeat
     again
     """
 )

@@ -23,6 +23,7 @@ _LABELLED: Final = re.compile(
 _NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']?$")
 _COUNTRY_KEY: Final = re.compile(r"(?i)\W*pw\W*")
 _GIT_KEY: Final = re.compile(r"(?i)\bsigningkey$")  # of git: a fingerprint
+_DRAWN_DIGITS: Final = 24  # more than times, counters and ids of records have
 _TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
 _ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
 
@@ -110,9 +111,9 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     if is_weak_key(key):
         return _drawn(text, key)
     kind = secret_key_type(key)
-    if text.isdigit() and (len(text) < 4 or kind != "PASSWORD"):
-        return False
-    if re.fullmatch(r"[\d.\s:/-]+", text) and kind != "PASSWORD":
+    if kind != "PASSWORD" and re.fullmatch(r"[\d.\s:/-]+", text):
+        return text.isdigit() and len(text) >= _DRAWN_DIGITS and len(set(text)) > 5
+    if text.isdigit() and len(text) < 4:
         return False
     if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
         return False

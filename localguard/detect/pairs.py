@@ -93,6 +93,7 @@ _ALONE: Final = re.compile(r"[\s>*•-]*\Z")
 _MEMBER: Final = re.compile(r"\w+[_.-](?:id|ids|key|name|url|host|port|hash|version|path|type|email)\b")
 _SLACK: Final = re.compile(r"[UWCDGTBS][A-Z0-9]{8,11}")  # ids of users, channels, teams
 _SETTING: Final = re.compile(r"[A-Za-z_]{2,30}[=:]")  # a name with its own value
+_PUBLIC_KEY: Final = re.compile(r"AAAA[A-Za-z0-9+/]{40}")  # of SSH, after its type
 _VERSION: Final = re.compile(r"\d\.\d|[a-z]\+\+")
 _NO_VALUE: Final = re.compile(r"[\[\]{}]|\$[\w{(]|://|^//|^-|&(?:[a-z]{2,6}|#\d+);|&\w+=")
 
@@ -175,7 +176,7 @@ def _unannounced(text: str, span: Span) -> bool:
 def _value(text: str, found: re.Match[str]) -> Span | None:
     start, end = trimmed(text, *found.span("value"))
     value = text[start:end]
-    if _SETTING.match(value):
+    if _SETTING.match(value) or _PUBLIC_KEY.match(value):
         return None
     if not is_told(value) or is_code(value) or _NO_VALUE.search(value):
         return None

@@ -66,6 +66,9 @@ _WORDS: Final = 9  # plain words between the thing and its value
 _NUMBERED_NAME: Final = re.compile(r"[A-Za-z]+\d[A-Za-z]{0,2}")  # programs and protocols: `ssh2`
 _ASSIGNED: Final = re.compile(r"[a-z][a-z_.-]{1,30}=.")
 _NUMBER: Final = re.compile(r"\d{4,8}")
+_PINNED: Final = re.compile(  # "pin openssl to 1011": a version
+    r"(?i)pin\s+(?!(?:code|number|nr|no|for|of|on|in|from|is|was|to|at|für|zu|de|del|pour)\b)[\w.@/-]+(?:\s+[\w.@/-]+)?\s+(?:to|at|on)\s"
+)
 _USED_AS: Final = re.compile(
     r"(?P<value>[^\s\"'`“”«»,;()]{4,})[\"'`”»]{0,2}\s+(?:"
     + telling.AS
@@ -136,6 +139,8 @@ def _things(text: str) -> Iterator[_Span]:
     """After each word for a secret its value, and the next one of "from … to …"."""
     for found in _THING.finditer(text):
         if (found["number"] and found["ending"]) or (found["drawn"] and not _own_name(text, found)):
+            continue
+        if found["number"] and _PINNED.match(text, found.start()):
             continue
         if found["drawn"] and (found["ending"] in ("id", "ids") or _PUBLIC_BEFORE.search(text[: found.start()][-60:])):
             continue
@@ -228,8 +233,8 @@ def _handed(text: str) -> Iterator[_Span]:
     """A value that no word announces: it must look chosen or drawn, the more so the less plainly it is handed over."""
     for found in _HANDED.finditer(text):
         start, end = found.span("value")
-        if text[end - 1] == "." and not found["outright"]:
-            end -= 1
+        trimmed_start, trimmed_end = trimmed(text, start, end)
+        start, end = trimmed_start, end if found["outright"] else trimmed_end
         value = text[start:end]
         if is_code(value) or not is_told(value) or value.isupper():
             continue

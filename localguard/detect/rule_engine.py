@@ -1,12 +1,14 @@
 """Runs the rules of the rule files on windows."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from localguard.detect.candidate import Candidate, shannon_entropy
 from localguard.detect.finding import Finding, Window
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.prefilter import Gate
+from localguard.detect.randomness import looks_random
 from localguard.detect.rules import Rule, compile_pattern
 from localguard.detect.words import is_distinctive
 
@@ -48,6 +50,8 @@ class RuleEngine:
                 continue
             span = next((found.span(group) for group in rule.groups if found.start(group) >= 0), (-1, -1))
             start, end = _trim(text, *span)
+            if text[start : start + 1] in (b"{", b"("):
+                start, end = _unwrapped(text, start, end)
             if start >= end:
                 continue
             if rule.not_before and start > 0 and text[start - 1] in rule.not_before:
@@ -99,10 +103,25 @@ class RuleEngine:
 
 
 def _around(piece: bytes, start: int, length: int) -> bytes:
-    """The part of `piece` on the same line as the value at `start`, without the value itself."""
+    """The part of `piece` on the same line as the value at `start`, without the value itself and the paths of addresses."""
     left = piece.rfind(b"\n", 0, start) + 1
     right = piece.find(b"\n", start + length)
-    return piece[left:start] + b" " + piece[start + length : right if right >= 0 else len(piece)]
+    line = piece[left:start] + b" " + piece[start + length : right if right >= 0 else len(piece)]
+    return _ADDRESS.sub(b"", line) if b"/" in line else line
+
+
+_ADDRESS: Final = re.compile(rb"(?:://|^)[^\s\"'<>?#/]*(?:/[^\s\"'<>?#/]+){2,}")
+"""A path in an address, the beginning of which may be cut off: its parts are names of places, not words for a number."""
+
+
+# What was drawn at random, alone in a pair of brackets or after a few words there. Names stand there otherwise.
+_WRAPPED: Final = re.compile(rb"[{(](?:[\w:.,-]{1,40} ){0,4}([A-Za-z0-9+/_-][A-Za-z0-9+/_.~:-]{14,}={0,2})[})]")
+
+
+def _unwrapped(text: bytes, start: int, end: int) -> tuple[int, int]:
+    """The span of the drawn value that the brackets at its ends hold; the same span where they hold anything else."""
+    found = _WRAPPED.fullmatch(text, start, end)
+    return found.span(1) if found and looks_random(found[1].decode()) else (start, end)
 
 
 def _trim(text: bytes, start: int, end: int) -> tuple[int, int]:

@@ -133,6 +133,7 @@ _KEYWORD_GATE: Final = (
 )
 _KEYWORD_AHEAD: Final = 700
 
+_PUBLISHED: Final = re.compile(r"EXAMPLE(?:KEY)?\Z")  # how Amazon's documentation ends the keys that it shows
 _LEFT: Final = re.compile(r"[A-Za-z0-9]\Z")
 _RIGHT: Final = re.compile(r"[A-Za-z0-9]")
 
@@ -229,6 +230,10 @@ def _matches(name: str, plugin: _Plugin, pattern: re.Pattern[str], piece: Piece)
             kind = "AWS_SECRET_KEY"
         if plugin.rule == "slack" and "/" in value:
             kind = "SLACK_WEBHOOK"
-        if value and plugin.check(Candidate(value, "", piece.text[:start][-256:], piece.text[end : end + 256])):
+        if (
+            value
+            and not _PUBLISHED.search(value)
+            and plugin.check(Candidate(value, "", piece.text[:start][-256:], piece.text[end : end + 256]))
+        ):
             distinctive = plugin.issuer or is_distinctive(value)
             yield piece.finding(start, end, kind, DataClass.SECRET, name, distinctive=distinctive)

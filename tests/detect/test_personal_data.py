@@ -86,6 +86,11 @@ COVERED = (
     "eth ⟦{ethereum}⟧",
 )
 LEFT_ALONE = (
+    "GEM\n    selenium (4.1.0.150)\n    rack (2.2.8.1)\n",
+    "points: [[181.2345, 91.2345], [10.1, 20.2]]",
+    '<polygon points="12.53419,33.25781 40.25119,60.51982"/>',
+    'url = "https://files.acme.io/packages/ab/cc/0d1e/x.whl", size = 12345678 }',
+    'url = "https://files.acme.io/nit/cc/x.tar.gz", size = 91827364 }',
     "version 1.2.3.4 of 2024-05-06",
     '"version": "10.0.19041.1"',
     "Chrome/119.0.6045.199 Safari/537.36",
