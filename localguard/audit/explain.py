@@ -135,6 +135,7 @@ def _request(record: Record) -> Paragraph:
             ),
             ("call", _join(m.get("method"), m.get("route"))),
             ("model", m.get("model")),
+            ("sent again", _again(m)),
             ("routed from", _routed(m.get("routed_from"))),
             ("credential", _join(m.get("credential"), m.get("identity") and f"({m['identity']})")),
             ("cost bucket", m.get("cost_bucket")),
@@ -299,6 +300,12 @@ def _attributed(metadata: Mapping[str, Any]) -> str | None:
         "peers": "(the process serves several)",
     }
     return how.get(metadata.get("attribution", ""))
+
+
+def _again(m: Mapping[str, Any]) -> str | None:
+    """That a request is another attempt, by what the client says and by what was sent before."""
+    told = (f"the client's retry {m['retry']}" if m.get("retry") else None, m.get("repeats") and f"as {m['repeats']}")
+    return ", ".join(filter(None, told)) or None
 
 
 def _instructions(files: Sequence[Mapping[str, Any]] | None) -> str | None:

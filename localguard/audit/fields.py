@@ -113,6 +113,10 @@ class ExchangeContext(TypedDict, total=False):
     attribution: Attribution
     fell_back_from: str
     """The endpoint that could not be reached before this one was tried."""
+    retry: int
+    """How often the client says that it has sent this request before; absent for none."""
+    repeats: str
+    """The exchange that sent the same request before, where this one holds nothing new."""
     token_elsewhere: bool
     """The token is one workspace's, and the process at work in another, which binds too (`beside` in ``local``)."""
     sensitivity: str
@@ -304,9 +308,10 @@ class CommandEntry(TypedDict, total=False):
 
 
 class FileEdit(TypedDict):
-    """A file that the reply asked the agent to write."""
+    """A file that the reply asked the agent to write, as the model wrote it, before restoration."""
 
     tool: str
+    """Empty where the edit stood in prose."""
     path: str
 
 

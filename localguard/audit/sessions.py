@@ -53,6 +53,8 @@ class Session:
     refused: int = 0
     failed: int = 0
     """Ended in another state than completed."""
+    retried: int = 0
+    """Sent again: the client said so, or it was the same request as an earlier one."""
     agents: Counter[str] = field(default_factory=Counter)
     """With version."""
     models: Counter[str] = field(default_factory=Counter)
@@ -139,6 +141,7 @@ def session_of(id: str, records: Iterable[Record]) -> Session:
 
 def _request(session: Session, metadata: Mapping[str, Any], local: Mapping[str, Any]) -> None:
     session.exchanges += 1
+    session.retried += bool(metadata.get("retry") or metadata.get("repeats"))
     _count(session.agents, " ".join(filter(None, (metadata.get("agent"), metadata.get("agent_version")))))
     _count(session.models, metadata.get("model"))
     _count(session.endpoints, _with(metadata.get("endpoint"), metadata.get("endpoint_class")))

@@ -136,6 +136,7 @@ def _paragraphs(session: "Session") -> Iterator[tuple[str, list[str]]]:
             ("time", f"{session.began} to {session.ended}"),
             ("agent", _names(session.agents)),
             ("exchanges", f"{session.exchanges}, {session.refused} refused, {session.failed} not completed"),
+            ("sent again", session.retried or ""),
         ),
     )
     yield (

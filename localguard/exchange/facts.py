@@ -1,7 +1,7 @@
 """What a request says and holds: what policy decides on and the log keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
@@ -24,6 +24,7 @@ _INSTRUCTIONS = (
 _INSTRUCTION_NAMES = BytesAhoCorasick(_INSTRUCTIONS, matchkind=MatchKind.LeftmostFirst)
 """None of the names stands in another one; only leftmost matches have ahocorasick's packed search."""
 _INSTRUCTION_BYTES = 262_144
+_TOOL_MEMBERS = ("tools", "functions", "mcp_servers")
 _OUTPUT_MEMBERS = frozenset(
     {"response_format", "text", "output_format", "output_config", "format", "generationConfig", "generation_config"}
 )
@@ -58,6 +59,9 @@ class Facts:
     """Tokens that the reply may have, over all of its choices, where the request says so."""
     claims: Claims
     """What it says about the place of the work, in its headers and its body."""
+    alike: bytes = field(default=b"", compare=False)
+    """Keyed digest of its length, its beginning and its last item: what has this in common with an earlier request, and holds
+    nothing new (`new_bytes`), is that request again."""
 
 
 def instruction_names(raw: bytes) -> tuple[str, ...]:
@@ -69,10 +73,13 @@ def instruction_names(raw: bytes) -> tuple[str, ...]:
 
 
 def tool_names(piece: Piece, value: object) -> tuple[str, ...]:
-    """Names of the tools that a piece declares: one tool, an array of them, or a whole body."""
+    """Names of the tools that a piece declares: one tool, an array of them, or a whole body.
+
+    Of an MCP server that the provider itself calls, all tools count: `mcp__<server>__*`.
+    """
     if piece.member == "" and isinstance(value, dict):
-        found = [value.get("tools"), value.get("functions")]
-    elif piece.member in ("tools", "functions"):
+        found = [value.get(name) for name in _TOOL_MEMBERS]
+    elif piece.member in _TOOL_MEMBERS:
         found = [value]
     else:
         return ()
@@ -83,10 +90,23 @@ def tool_names(piece: Piece, value: object) -> tuple[str, ...]:
             found += one
         elif isinstance(one, dict):
             declared = one.get("functionDeclarations") or one.get("function_declarations")
-            name = one.get("name") or mapping(one.get("function")).get("name") or one.get("type")
+            server = _mcp_server(one)
+            name = (
+                f"mcp__{server}__*"
+                if server
+                else one.get("name") or mapping(one.get("function")).get("name") or one.get("type")
+            )
             found.append(declared)
             names += [str(name)] if name and not declared else []
     return tuple(names)
+
+
+def _mcp_server(tool: Mapping[str, object]) -> str | None:
+    """The MCP server that a declaration names: Responses' `mcp` tools, Messages' `mcp_servers` and `mcp_toolset` (November 2026)."""
+    kind = tool.get("type")
+    names = {"mcp": "server_label", "mcp_toolset": "mcp_server_name", "url": "name"}
+    name = tool.get(names[kind]) if isinstance(kind, str) and kind in names else None
+    return name if isinstance(name, str) and name else None
 
 
 def asks_for_json(members: Mapping[str, bytes]) -> bool:

@@ -5,11 +5,11 @@ What was restored is remembered, so that it goes back upstream as the model wrot
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 
 from localguard.errors import LocalguardError
+from localguard.exchange.calls import SEARCH_MARK, ToolCall, files_in_prose
 from localguard.exchange.memory import Restored, WorkspaceMemory
 from localguard.redact.judgement import Judged, restore_judged
 from localguard.redact.quoting import restored_spellings
@@ -37,14 +37,6 @@ class ReplyRefused(LocalguardError):
     """The reply cannot be given to the agent; what went before it stands. No raw value in the message."""
 
 
-@dataclass(slots=True)
-class ToolCall:
-    """A tool call as the model wrote it: with placeholders, not values."""
-
-    tool: str
-    arguments: str
-
-
 class LeafRestorer:
     """Restores the leaves of one reply's events, or of the whole of it; notes its tool calls.
 
@@ -59,10 +51,22 @@ class LeafRestorer:
         self._reader = reader
         self._asked_for_json = asked_for_json
         self.tool_calls: list[ToolCall] = []
+        self.files: list[str] = []
+        """Those that edits in prose change."""
 
     def note_call(self, tool: str, arguments: str) -> None:
         """Keep a tool call, as the model wrote it, for the log."""
         self.tool_calls.append(ToolCall(tool, arguments[:_MAX_CALL]))
+
+    def note_prose(self, text: str) -> None:
+        """Keep what edits in a text that the model wrote change, for the log."""
+        self.files += files_in_prose(text)
+
+    def note_prose_of(self, reply: object) -> None:
+        """The same for each text of a whole reply."""
+        for text in _strings(reply):
+            if SEARCH_MARK in text:
+                self.note_prose(text)
 
     def restore(
         self,

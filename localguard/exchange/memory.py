@@ -116,6 +116,8 @@ class WorkspaceMemory:
         self.restored: Bounded[bytes, tuple[Restored, ...]] = Bounded(50_000)
         self.responses: Bounded[str, bool] = Bounded(50_000)
         """Ids of responses, their items, conversations and the like that replies of this process named."""
+        self.requests: Bounded[bytes, str] = Bounded(10_000)
+        """What tells requests alike, and the exchange that sent one last."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self.numbers: Bounded[bytes, bool] = Bounded(10_000)

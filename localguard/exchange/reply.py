@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import orjson
 
+from localguard.exchange.calls import SEARCH_MARK, ToolCall
 from localguard.exchange.framing import Framing, of_file
 from localguard.exchange.history import ids_of_reply
-from localguard.exchange.leaves import LeafRestorer, ReplyRefused, ToolCall
+from localguard.exchange.leaves import LeafRestorer, ReplyRefused
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.plain_text import PlainText
 from localguard.exchange.provenance import Provenance
@@ -49,6 +50,7 @@ _MARKS = (b"LG", b"\\u004")
 """One of them stands wherever a placeholder begins, also where a JSON encoder escaped its letters."""
 _WORTH_A_LOOK = (b"LG", b"\\u004", b"tool", b"call", b"Call", b"action", b"operation")
 """A whole reply without any of these holds neither a placeholder nor a tool call."""
+_SEARCH = SEARCH_MARK.encode()
 _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
@@ -120,6 +122,11 @@ class ReplyRestorer:
     def tool_calls(self) -> list[ToolCall]:
         """The tool calls so far, in the order in which they were complete."""
         return self._leaves.tool_calls
+
+    @property
+    def files(self) -> list[str]:
+        """The files that edits in the reply's prose change."""
+        return self._leaves.files
 
     def start(self, status: int, content_type: str) -> Framing:
         """Decide how the body is cut. Error bodies pass verbatim; a missing or wrong type is decided by what comes."""
@@ -349,6 +356,8 @@ class ReplyRestorer:
         read, written = "".join(channel.read), "".join(channel.written)
         if channel.delta.kind in (Kind.ARGUMENTS, Kind.FREEFORM):
             self._leaves.note_call(channel.delta.tool, read)
+        elif SEARCH_MARK in read:
+            self._leaves.note_prose(read)
         if read != written:
             self._leaves.remember(read, written, arguments=channel.delta.kind is Kind.ARGUMENTS)
 
@@ -394,6 +403,8 @@ class ReplyRestorer:
                 self._note_held(one)
                 self._provenance.read_whole(one, body)
         self.observed.complete = True
+        if _SEARCH in body:
+            self._leaves.note_prose_of(value)
         if not any(mark in body for mark in _WORTH_A_LOOK):
             return body
         try:

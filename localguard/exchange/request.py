@@ -238,8 +238,15 @@ class RequestReading:
             body_bytes=len(self._body),
             new_bytes=self._new_bytes,
             output_limit=output_limit(members),
+            alike=self._alike(started),
             claims=totals.claims.plus(claims_of(value.encode()) for _, value in self._head.headers if value[:1] == "{"),
         )
+
+    def _alike(self, started: str | None) -> bytes:
+        items = (work for work in reversed(self._works) if _INDEX.search(work.piece.where))
+        last = next(items, self._works[-1] if self._works else None)
+        size, end = len(self._body).to_bytes(8), b"" if last is None else last.digest
+        return self._memory.digest(b"alike", size, (started or "").encode("utf-8", "surrogatepass"), end)
 
     def redact(self, actions: Actions) -> Redacted:
         """The request as it may leave under `actions` (data class -> `redact` or `allow`). May be called again under others.

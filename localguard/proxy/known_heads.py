@@ -74,3 +74,14 @@ def body_headers(headers: Headers) -> tuple[str | None, str]:
 def session_of(headers: Headers) -> str | None:
     """The id of an agent's session, where it names one."""
     return next((value for name, value in headers if name.lower() in _SESSION_HEADERS), None)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def retries_of(headers: Headers) -> int:
+    """How often the client says that it has sent this request before (OpenAI's and Anthropic's SDKs); 0 where it says nothing."""
+    told = joined(headers, _RETRIES) or ""
+    return int(told) if told.isascii() and told.isdigit() and len(told) <= _MAX_DIGITS else 0
+
+
+_RETRIES: Final = "x-stainless-retry-count"
+_MAX_DIGITS: Final = 4

@@ -64,6 +64,8 @@ class Exchange:
     """A person paused redaction: what was found is sent as it is."""
     approval: str | None = None
     """Id of the exchange whose approval admits this one."""
+    repeats: str | None = None
+    """The exchange that sent the same request last."""
     recorded: bool = False
     """The intent is durable."""
     first_byte: float | None = None

@@ -41,6 +41,10 @@ class Recorder:
         assert exchange.redacted is not None
         if not exchange.has_body and not exchange.admitted.query and not exchange.redacted.replaced:
             return
+        facts, requests = exchange.facts, exchange.memory.requests
+        if facts is not None and facts.body_bytes:
+            exchange.repeats = requests.get(facts.alike) if not facts.new_bytes else None
+            requests.put(facts.alike, exchange.id)
         try:
             await self._store.durable(
                 "intent",
@@ -128,7 +132,7 @@ class Recorder:
                 session=exchange.session,
                 metadata={**metadata},
                 findings=records.withheld(exchange.reply) if records.keeps_findings(exchange) else [],
-                local=records.commands(exchange),
+                local=records.asked(exchange),
             )
 
     def _count(self, exchange: Exchange, state: str) -> None:

@@ -2,11 +2,10 @@
 
 from collections import Counter
 
-import orjson
-
 from localguard.audit.fields import (
     CommandEntry,
     ExchangeContext,
+    FileEdit,
     FindingEntry,
     IntentLocal,
     IntentMetadata,
@@ -17,15 +16,17 @@ from localguard.audit.fields import (
     WithheldEntry,
 )
 from localguard.audit.record import timestamp
+from localguard.exchange.calls import command_texts, edited_files
 from localguard.exchange.items import Replaced
 from localguard.exchange.memory import WorkspaceMemory
-from localguard.exchange.reply import ReplyRestorer, ToolCall
+from localguard.exchange.reply import ReplyRestorer
 from localguard.exchange.request import Redacted
 from localguard.policy.model import Recording
 from localguard.policy.obligations import Obligations
 from localguard.policy.price import spelled
 from localguard.proxy.billing import Bill
 from localguard.proxy.callers import Caller
+from localguard.proxy.known_heads import retries_of
 from localguard.proxy.live import Exchange
 
 _MAX_FINDINGS = 500
@@ -33,7 +34,7 @@ _MAX_FINDINGS = 500
 _MAX_COMMANDS = 100
 _MAX_COMMAND = 2000
 """Characters."""
-_COMMAND_ARGUMENTS = ("command", "cmd", "commands", "script", "chars", "input")
+_MAX_FILES = 100
 
 
 def context(exchange: Exchange) -> ExchangeContext:
@@ -65,6 +66,10 @@ def context(exchange: Exchange) -> ExchangeContext:
     )
     if exchange.fell_back_from is not None:
         made["fell_back_from"] = exchange.fell_back_from
+    if retries := retries_of(exchange.admitted.headers):
+        made["retry"] = retries
+    if exchange.repeats is not None:
+        made["repeats"] = exchange.repeats
     if caller.elsewhere:
         made["token_elsewhere"] = True
     if facts is not None:
@@ -220,34 +225,24 @@ def withheld(reply: ReplyRestorer | None) -> list[WithheldEntry]:
     ]
 
 
-def commands(exchange: Exchange) -> OutcomeLocal:
-    """The commands that a reply asked the agent to run, as the model wrote them: placeholders, not values."""
-    if exchange.reply is None:
+def asked(exchange: Exchange) -> OutcomeLocal:
+    """The commands and edits that a reply asked the agent for, as the model wrote them: placeholders, not values."""
+    reply = exchange.reply
+    if reply is None:
         return OutcomeLocal()
-    found = [
+    made = OutcomeLocal()
+    commands = [
         CommandEntry(tool=call.tool, command=text[:_MAX_COMMAND])
-        for call in exchange.reply.tool_calls
+        for call in reply.tool_calls
         for text in command_texts(call)
     ]
-    return OutcomeLocal(commands=found[:_MAX_COMMANDS])
-
-
-def command_texts(call: ToolCall) -> list[str]:
-    """The command lines in a tool call's arguments, or nothing for a tool that runs none."""
-    try:
-        arguments = orjson.loads(call.arguments)
-    except orjson.JSONDecodeError:
-        return []
-    if not isinstance(arguments, dict):
-        return []
-    texts: list[str] = []
-    for name in _COMMAND_ARGUMENTS:
-        value = arguments.get(name)
-        if isinstance(value, str):
-            texts.append(value)
-        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-            texts.append(" ".join(value))
-    return texts
+    files = [FileEdit(tool=call.tool, path=path) for call in reply.tool_calls for path in edited_files(call)]
+    files += [FileEdit(tool="", path=path) for path in reply.files]
+    if commands:
+        made["commands"] = commands[:_MAX_COMMANDS]
+    if files:
+        made["files"] = files[:_MAX_FILES]
+    return made
 
 
 def workspace_name(caller: Caller, memory: WorkspaceMemory) -> str | None:

@@ -54,6 +54,7 @@ _WRITING_TOOLS = names("""
     applypatch applydiff patch patchfile diff
     notebookedit editnotebook editnotebookfile editnotebookcell
 """)
+_REMOVING_TOOLS = names("deletefile removefile movefile renamefile")
 _PATCH_TOOLS = names("applypatch applydiff patch patchfile diff")
 _READING_TOOLS = names("""
     read readfile readfiles readmanyfiles readtextfile readmultiplefiles view viewfile viewimage openfile open cat
@@ -136,6 +137,12 @@ def place_of(tool: str, argument: str) -> Place:
     if plain in _ADDRESS_ARGUMENTS:
         return Place.URL
     return Place.UNKNOWN
+
+
+def writes_files(tool: str) -> bool:
+    """Whether `tool` is one of those that write files of this machine; one that removes a file counts."""
+    server, name = _parts(tool)
+    return (name in _WRITING_TOOLS or name in _REMOVING_TOOLS) and not (server and _REMOTE_WORDS.search(server))
 
 
 def freeform_place(tool: str) -> Place:

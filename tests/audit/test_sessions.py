@@ -57,5 +57,14 @@ def test_what_was_pruned_is_left_out_and_not_guessed() -> None:
     assert not session.cost_usd
 
 
+def test_what_was_sent_again_is_counted_however_it_was_told() -> None:
+    told = [
+        record(1, "intent", {**INTENT, "retry": 2}),
+        record(2, "intent", {**INTENT, "repeats": "x0"}),
+        record(3, "intent", INTENT),
+    ]
+    assert session_of("s1", told).retried == 2
+
+
 def test_a_session_without_records_is_empty() -> None:
     assert session_of("s1", []).exchanges == 0

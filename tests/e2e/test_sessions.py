@@ -4,6 +4,7 @@ import json
 import urllib.request
 
 from tests.e2e.guard import Guard
+from tests.provider.script import Turn, call
 from tests.provider.server import Provider
 
 
@@ -28,3 +29,19 @@ def test_turns_of_one_conversation_have_one_session_without_an_id(guard: Guard, 
 
 def test_the_clients_own_session_id_counts_first(guard: Guard, provider: Provider) -> None:
     assert ask(guard, ["rename the function"], x_session_id="abc-123") == "abc-123"
+
+
+def test_a_session_tells_the_files_that_were_edited_and_what_was_sent_again(guard: Guard, provider: Provider) -> None:
+    block = "src/b.py\n<<<<<<< SEARCH\nold\n=======\nnew\n>>>>>>> REPLACE\n"
+    provider.brain = lambda asked: Turn(text=block, calls=(call("write", path="src/a.py", content="x"),))
+    before = len(guard.records("outcome"))
+    for headers in ({}, {"x_stainless_retry_count": "1"}, {}):
+        ask(guard, ["edit both files"], session_id="s-edits", **headers)
+    guard.outcomes(before + 3)
+    told = json.loads(guard.run("session", "show", "s-edits", "--json"))
+    assert told["files"] == {"src/a.py": 3, "src/b.py": 3}
+    assert told["calls"] == {"write": 3}
+    assert told["commands"] == []
+    assert told["retried"] == 2
+    assert "the client's retry 1, as x" in guard.run("explain", guard.records("intent")[-2].exchange or "")
+    assert "Files written\n  src/a.py (3)" in guard.run("session", "show", "s-edits")
