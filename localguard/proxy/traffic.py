@@ -43,23 +43,29 @@ class Traffic:
         try:
             async with asyncio.timeout(limits.wait):
                 await came
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as over:
+            if came.done() and not came.cancelled():  # the turn came in the very moment in which the wait was over
+                self._leave(line)
+            line.queue.withdraw(ticket, workspace)
+            if isinstance(over, asyncio.CancelledError):
+                raise
             due = line.queue.due(time.monotonic())
             raise Refused(refusals.of_traffic(endpoint, math.ceil(due if due is not None else limits.wait))) from None
         finally:
             del line.waiting[ticket]
-            if not came.done() or came.cancelled():
-                line.queue.withdraw(ticket, workspace)
         left = False
 
         def leave() -> None:
             nonlocal left
             if not left:
                 left = True
-                line.queue.leave()
-                self._serve(line)
+                self._leave(line)
 
         return leave
+
+    def _leave(self, line: _Line) -> None:
+        line.queue.leave()
+        self._serve(line)
 
     def _serve(self, line: _Line) -> None:
         for ticket in line.queue.next_turns(time.monotonic()):
