@@ -7,7 +7,7 @@ is overrun by less than the one reservation that was admitted last, however many
 What an exchange costs counts in the period in which it was reserved, also where it ends in the next one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -116,16 +116,18 @@ class Ledger:
         for charge in charges:
             self._book(charge, charge.reserved if charge.cost is None else charge.cost)
 
-    def reserve(self, charge: Charge, budgets: Iterable[Budget], *, over: bool = False) -> Admission:
+    def reserve(self, charge: Charge, budgets: Iterable[Budget], *, over: Collection[Budget] = ()) -> Admission:
         """Reserve what an exchange may cost, unless one of `budgets` refuses because it is used up; then nothing is reserved.
 
-        With `over` it is reserved anyway, as a person allowed. What costs nothing is always admitted.
+        Those that a person allowed to be passed are `over`. One that denies is named before one that asks: no answer to
+        the one passes the other. What costs nothing is always admitted.
         """
         asked = [self._account(budget, charge.at) for budget in budgets if concerns(budget, charge.subject)]
-        if charge.reserved and not over:
-            for account in asked:
-                if account.budget.on_exceed != "warn" and account.spent + account.reserved >= account.budget.limit_usd:
-                    return Admission(account.standing())
+        if charge.reserved:
+            binding = [one for one in asked if one.budget.on_exceed != "warn" and one.budget not in over]
+            exceeded = [one for one in binding if one.spent + one.reserved >= one.budget.limit_usd]
+            if exceeded:
+                return Admission(min(exceeded, key=lambda one: one.budget.on_exceed != "deny").standing())
         if charge.reserved:
             self._open[charge.exchange] = charge
             for account in self._accounts.values():

@@ -6,7 +6,7 @@ part of. After a restart it is read from there; what has no outcome then is bill
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from localguard.policy.budgets_in_force import in_force
 from localguard.policy.layers import RuleRef
 from localguard.policy.ledger import Charge, Ledger, Standing, Subject, title
 from localguard.policy.ledger_time import LedgerTime
-from localguard.policy.model import Effect, Layer
+from localguard.policy.model import Budget, Effect, Layer
 from localguard.policy.price import NOTHING, spelled
 from localguard.proxy import records, refusals
 from localguard.proxy.asking import Asking
@@ -88,13 +88,12 @@ class Budgets:
         """
         if exchange.price is None or exchange.price.free:
             return
-        if (refused := self._try(exchange)) is None:
-            return
-        if refused.budget.on_exceed == "ask":
+        over: list[Budget] = []
+        while (refused := self._try(exchange, over)) is not None:
+            if refused.budget.on_exceed != "ask":
+                raise Refused(refusals.of_budget(refused))
             await self._ask(exchange, refused, request)
-            self._try(exchange, over=True)
-            return
-        raise Refused(refusals.of_budget(refused))
+            over.append(refused.budget)  # this one, and no other: each asks or refuses by itself
 
     def release(self, exchange: Exchange) -> None:
         """Nothing of this exchange will be sent."""
@@ -114,8 +113,8 @@ class Budgets:
         now = self._now()
         return [told(standing, now) for standing in self._ledger.standings(in_force(self._layers()), now)]
 
-    def _try(self, exchange: Exchange, *, over: bool = False) -> Standing | None:
-        """Reserve, or return the budget that is used up."""
+    def _try(self, exchange: Exchange, over: Sequence[Budget]) -> Standing | None:
+        """Reserve, or return the budget that is used up; those that are `over` may be."""
         caller, facts = exchange.caller, exchange.facts
         subject = Subject(
             caller.workspace.cost_bucket,

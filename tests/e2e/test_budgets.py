@@ -319,3 +319,11 @@ def test_an_agent_that_hangs_up_leaves_no_reservation(home: Path, provider: Prov
         assert standings(guard)[0]["reserved_usd"] == "0"
         assert standings(guard)[0]["spent_usd"] == "0.01"
         release.set()
+
+
+def test_a_question_about_one_budget_passes_no_other(home: Path, provider: Provider) -> None:
+    asks, denies = budget(limit_usd=0, on_exceed="ask", models=["cent"]), budget(limit_usd=0)
+    with guard_with(home, provider, asks, denies) as guard:
+        refused = ask(guard, "compatible", "cent")
+        assert (refused.status, refused.json["error"]["code"]) == (402, "localguard_budget_exceeded")
+        assert provider.content == []

@@ -94,7 +94,7 @@ def test_each_warning_is_given_once() -> None:
     ledger, one = Ledger(), budget("10", warn_at=(Decimal("0.5"), Decimal("0.8")))
     given: list[int] = []
     for number in range(12):
-        ledger.reserve(charge(number, "1"), [one], over=True)
+        ledger.reserve(charge(number, "1"), [one], over=[one])
         given += [number for _ in ledger.settle(str(number), Decimal(1))]
     assert given == [4, 7, 9]
 
@@ -162,3 +162,14 @@ def test_the_same_exchange_is_never_booked_twice() -> None:
     ledger.settle("x", Decimal(1))
     ledger.release("x")
     assert ledger.standings([one], NOW)[0].spent == 1
+
+
+def test_what_a_person_allowed_for_one_budget_passes_no_other() -> None:
+    asks, denies = budget("0", bucket=None, on_exceed="ask"), budget("0")
+    ledger, more = Ledger(), budget("0", bucket=None, workspace="w", on_exceed="ask")
+    first = ledger.reserve(charge("x", "1"), [asks, denies]).exceeded
+    assert first is not None
+    assert first.budget is denies, "a refusal before a question that would be asked in vain"
+    assert ledger.reserve(charge("x", "1"), [asks, denies], over=[asks]).exceeded is not None
+    assert ledger.reserve(charge("x", "1"), [asks, more], over=[asks]).exceeded is not None
+    assert ledger.reserve(charge("x", "1"), [asks, more], over=[asks, more]).exceeded is None
