@@ -71,6 +71,16 @@ class Log:
             )
             yield from map(_read, rows)
 
+    def in_sessions(self, since: str | None = None) -> Iterator[Record]:
+        """All records of sessions from a time (RFC 3339) on, one at a time in order of seq, without what was found."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT seq, kind, time, exchange, session, metadata, NULL, local, leaf_hash FROM records"
+                " WHERE session IS NOT NULL AND time >= ? ORDER BY seq",
+                (since or "",),
+            )
+            yield from map(_read, rows)
+
     def session_ids(self, beginning: str, limit: int) -> list[str]:
         """Up to ``limit`` sessions whose ids begin so."""
         with self._errors():

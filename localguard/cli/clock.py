@@ -29,6 +29,20 @@ def span(period: str, option: str) -> timedelta:
     return timedelta(hours=int(found[1]) * _HOURS[found[2]])
 
 
+def moment(text: str, option: str) -> str:
+    """Return the time in UTC that a period before now (`7d`) or an ISO 8601 time means, to sort among those of records.
+
+    It ends in the second, without `Z`, before every fraction of it. A time without zone is UTC. Raises WrongUse, which names the option, for what is neither.
+    """
+    if _PERIOD.fullmatch(text.strip().lower()):
+        return _spelled(datetime.now(UTC) - span(text, option)).removesuffix("Z")
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise WrongUse(f"{option} is a number of hours, days or weeks (12h, 30d, 8w) or a time (2026-01-31).") from None
+    return _spelled(time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)).removesuffix("Z")
+
+
 def days_since(time: str) -> int | None:
     """Return how many whole days ago a time of `now`'s spelling is; None for what is none."""
     try:

@@ -15,6 +15,7 @@ from localguard.cli import (
     approve,
     audit,
     budget,
+    compare,
     demo,
     doctor,
     endpoint,
@@ -75,6 +76,7 @@ execute.register(app)
 audit.register(app)
 budget.register(app)
 session.register(app)
+compare.register(app)
 endpoint.register(app)
 experiment.register(app)
 key.register(app)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import HomeOption, JsonOption, located
 from localguard.cli.output import print_json, print_table, printable
+from localguard.cli.session_ids import session_id
+from localguard.cli.session_outcome import outcome
 
 if TYPE_CHECKING:
     from localguard.audit.queries import Log
@@ -29,6 +30,9 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list", epilog="Example: localguard session list --agent codex --since 2026-01-31")(list_sessions)
     group.command("show", epilog="Example: localguard session show 0199c1d2")(show)
+    group.command(
+        "outcome", epilog="Example: localguard session outcome 0199c1d2 --workflow dependency-bump --result accepted"
+    )(outcome)
     app.add_typer(group, name="session")
 
 
@@ -86,7 +90,7 @@ def show(
     from localguard.audit.sessions import session_of
 
     with Log(located(home).audit_db) as log:
-        told = session_of(_id(log, session), log.whole_session(_id(log, session)))
+        told = session_of(id := session_id(log, session), log.whole_session(id))
     if as_json:
         print_json(_as_data(told))
         return
@@ -115,18 +119,6 @@ def _matches(session: "Session", *, branch: str | None, commit: str | None, agen
         and (commit is None or any(one.startswith(commit.lower()) for one in session.commits))
         and (agent is None or any(name.split(" ")[0] == agent for name in session.agents))
     )
-
-
-def _id(log: "Log", beginning: str) -> str:
-    """The id of the session that is meant. Raises WrongUse for none, or several."""
-    found = log.session_ids(beginning, 2)
-    if beginning in found:
-        return beginning
-    if not found:
-        raise WrongUse("The log has no session whose id begins so. `localguard session list` shows the latest ones.")
-    if len(found) > 1:
-        raise WrongUse("Several sessions' ids begin so. Give more of it.")
-    return found[0]
 
 
 def _paragraphs(session: "Session") -> Iterator[tuple[str, list[str]]]:

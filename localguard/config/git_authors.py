@@ -11,8 +11,8 @@ _COMMITS: Final = 2_000
 _MAX_AUTHORS: Final = 500
 _SECONDS: Final = 5.0
 _LISTED: Final = (f"-n{_COMMITS}", "--format=%an%n%ae%n%cn%n%ce", "--no-show-signature", "--no-patch", "--all")
-_HARMLESS: Final = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
-_LOCAL: Final = {
+HARMLESS: Final = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
+LOCAL: Final = {
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
@@ -29,10 +29,10 @@ def authors(root: Path) -> tuple[str, ...]:
 
     Bots and `noreply` addresses are nobody. Empty where git is not there, is slow, or the directory is no repository.
     """
-    command = ["git", *_HARMLESS, "-C", str(root), "log", *_LISTED]
+    command = ["git", *HARMLESS, "-C", str(root), "log", *_LISTED]
     try:
         listed = subprocess.run(
-            command, env={**os.environ, **_LOCAL}, capture_output=True, timeout=_SECONDS, check=False
+            command, env={**os.environ, **LOCAL}, capture_output=True, timeout=_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ()

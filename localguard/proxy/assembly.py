@@ -38,6 +38,7 @@ from localguard.proxy.executing import Executing
 from localguard.proxy.experiments import Experiments
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
+from localguard.proxy.outcomes import SessionOutcomes
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
 from localguard.proxy.recorder import Recorder
@@ -108,6 +109,7 @@ class Assembly:
         tasks = DeclaredTasks()
         callers = Callers(Tokens(home), tasks)
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
+        SessionOutcomes(home, store, control, callers)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
         asking = Asking(store, control, callers, wait=ask_seconds)
         guard: Guard
