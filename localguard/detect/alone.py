@@ -27,7 +27,7 @@ _FORMAT: Final = re.compile(
 )
 # Ids of records that tell their kind by their first characters: Airtable's and Salesforce's.
 _RECORD: Final = re.compile(
-    r"(?:app|tbl|rec|viw|fld|sel|att|usr|wsp|blk|itm|pag|hoo)[A-Za-z0-9]{14}|(?:00[0-9A-Za-z]|[aA]0[0-9A-Za-z])[A-Za-z0-9]{12}(?:[A-Z]{3})?"
+    r"(?:app|tbl|rec|viw|fld|sel|att|usr|wsp|blk|itm|pag|hoo)[A-Za-z0-9]{14}|(?:00[0-9A-Za-z]|[aA]0[0-9A-Za-z])[A-Za-z0-9]{12}(?:[A-Z]{3})?|[A-Z]{2}[0-9a-f]{32}"
 )
 _IN_ADDRESS: Final = re.compile(
     r"(?:://|\bwww\.)[^\s\"'`<>]*\Z|(?:^|[\s\"'`(])/[^\s\"'`<>]*\Z|[\w./-]\?[\w%.&=~+-]*=\Z"
@@ -50,7 +50,7 @@ _TELLING: Final = frozenset({"token", "key", "secret", "password", "auth"})
 _OPEN_NAMES: Final = word_set(
     """
     public pub publishable site verify verification verifying host peer cert certificate challenge content signature sig
-    fingerprint hash sha integrity src href d data image img icon font boundary etag cursor nonce
+    fingerprint hash sha integrity expected want actual src href d data image img icon font boundary etag cursor nonce
     """
 )
 _PUBLIC: Final = re.compile(
@@ -70,6 +70,7 @@ _STEMS: Final = re.compile(
     r"(?i)\w*(?:verif|public|pubkey|signature|digest|hash|cipher|encrypt|fingerprint|challenge|boundary|sealed|vapid|attest)\w*[^\n]{0,16}\Z|"
     r"\bENC\(\Z|\bDKIM[^\n]*\Z|<[a-z][\w:-]*\s[^<>]*\Z"
 )
+_DATA_MARKS: Final = re.compile(r"[!#$%&*;<>?@^_`{|}~]")
 _WORDS_AROUND: Final = re.compile(r"[^\W\d_]{2}|/\w")
 _STANDARD: Final = re.compile(r".*[+/].*|.*=")
 _HELD: Final = re.compile(r"[\"'`=]\Z")
@@ -93,6 +94,8 @@ def drawn_alone(candidate: Candidate) -> bool:
         return False
     if _STANDARD.fullmatch(value) and not _HELD.search(line):
         return False  # base64 with marks: signatures and encrypted data, where no quote says that somebody meant it
+    if len(set(_DATA_MARKS.findall(line.rpartition(" ")[2] + rest.partition(" ")[0]))) > 3:
+        return False  # between marks of all kinds: a piece of base85
     if line[-1:] == "," or (not line.strip() and rest[:1] == ","):
         return False  # a cell of a table
     name, told = _name(line)

@@ -11,10 +11,10 @@ from localguard.detect.words import drawn_words, is_common
 
 _STRONG_MARK: Final = re.compile(r"[!@#$%^&*+?~=]")
 _CODE: Final = re.compile(
-    r"[\w.$]+\(.*|.*(?:::|->|=>|\\|\$\{|://).*|(?:[a-z]+_)+[a-z]+\d*|[\w.-]+/[\w./-]*|--?\w[\w-]*|\w+\.\w+\.(?!\d{3,}\W?$)\w+.*"
+    r"[\w.$]+\(.*|.*(?:::|->|=>|\\|\$\{|://).*|(?:[a-z]+_)+[a-z]+\d*|[\w.*-]+/[\w./*-]*|--?\w[\w-]*|\w+\.\w+\.(?!\d{3,}\W?$)\w+.*"
 )
 _SNIPPET: Final = re.compile(
-    r"(?i)[@?:#&].*|(?:https?|tcp|udp|tls|ssh|file):.*|.*\bs:\d+:.*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,3}|[a-z]+#\d+|\d+:.*|(?!(?-i:\w*[A-Z]\w*@[a-z]\w+$)).*@(?-i:[a-z][a-z0-9_.-]*)(?::\d+)?(?:/.*)?|&\w+;?|\d&\w+;?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
+    r"(?i)[@?:#&].*|(?:https?|tcp|udp|tls|ssh|file):.*|.*\bs:\d+:.*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,3}|\d{1,3}[*+/][a-z_-]+|[a-z]+#\d+|\d+:.*|(?!(?-i:\w*[A-Z]\w*@[a-z]\w+$)).*@(?-i:[a-z][a-z0-9_.-]*)(?::\d+)?(?:/.*)?|&\w+;?|\d&\w+;?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
 )
 # A name and a number, two words and a number: what people choose.
 _CHOSEN: Final = re.compile(r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]")

@@ -1,6 +1,7 @@
 """Which values assigned to a key that holds secrets are literal: no reference, no mask, no name, no code, no sentence."""
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -14,7 +15,7 @@ Syntax = Literal["quoted", "env", "bare"]
 # What weak keys hold as well: digests with their algorithm, UUIDs, ULIDs, paths, addresses, public keys.
 _IDENTITY: Final = re.compile(
     r"(?i)^(?:sha\d{1,3}|md5|blake\d?\w?|h1|mmh3|urn|arn|ssh-\w+|ecdsa-\w+|cus|sub|acct|price|prod|plan)[-:_ ]|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^(?-i:[A-Z]{2}[0-9a-f]{32})$|^0x|^M[IE][IGE]|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^(?-i:[A-Z]{2}[0-9a-f]{32})$|^0x|^M[IE][IGE]|^(?:MFkwEw|MHYwEA|MFYwEA)YHKoZ|^MCowBQYDK2V|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
 )
 # Words before a digest, as keys of caches are made; names of functions.
 _LABELLED: Final = re.compile(
@@ -22,8 +23,11 @@ _LABELLED: Final = re.compile(
 )
 _NUMBER_KEY: Final = re.compile(r"(?i)(?:^|[^a-z])(?:pin|otp)(?:[_-]?code)?[\"']?$")
 _COUNTRY_KEY: Final = re.compile(r"(?i)\W*pw\W*")
+_OF_COUNTRIES: Final = re.compile(r"(?:[A-Z][^\W\d_]+(?:[ '-][^\W\d_]+)*|\+?\d{3}|[A-Z]{2,3})[,;]?")  # names and codes
 _GIT_KEY: Final = re.compile(r"(?i)\bsigningkey$")  # of git: a fingerprint
 _DRAWN_DIGITS: Final = 24  # more than times, counters and ids of records have
+_CAPTION_MARKS: Final = frozenset(".,:;!?*()'\"’…-–/&。、：？！（）")
+_SEQUENCE: Final = re.compile(r"(?i)0?123456789(?:0|a)b?|abcdefghij|0987654321|qwertyuiop|zyxwvuts")
 _TELLING: Final = PASSWORD_WORDS | frozenset({"token", "bearer", "jwt", "secret", "credential", "credentials", "key"})
 _ODD_NAME: Final = 4.6  # mean surprise from which nobody would name a member so
 
@@ -79,6 +83,7 @@ def masked(value: str) -> bool:
     text = value.strip()
     return (
         text.lower() in PLACEHOLDER_VALUES
+        or _counts(text)
         or (text[:1] in "$<{%[(" and not CRYPT.match(text))
         or bool(_referred(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
         or bool(_OPEN_CALL.fullmatch(text) or (_PATH_OF_NAMES.fullmatch(text.rstrip("();")) and not _odd_path(text)))
@@ -98,6 +103,8 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     if syntax != "quoted" and not any(char.isdigit() for char in text):
         text = text.rstrip(",;")
     lowered = text.lower()
+    if lowered.strip("()[]<>{}*_ -.") in PLACEHOLDER_VALUES or _caption(text) or _counts(text):
+        return False
     if len(text) < 3 or lowered in PLACEHOLDER_VALUES or _referred(text) or _MASK_INSIDE.search(text):
         return False
     if (
@@ -117,9 +124,12 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
         return False
-    if _is_name_of_itself(text.rstrip(": ?"), key) or plain_word(text.split(maxsplit=1)[0]) in PASSWORD_WORDS:
+    if (
+        _is_name_of_itself(text.rstrip(": ?"), key)
+        or plain_word(text.split(maxsplit=1)[0].rstrip("?*:….")) in PASSWORD_WORDS
+    ):
         return False
-    if _COUNTRY_KEY.fullmatch(key) and text.istitle() and text.replace(" ", "").isalpha():
+    if _COUNTRY_KEY.fullmatch(key) and _OF_COUNTRIES.fullmatch(text):
         return False  # Palau
     if re.fullmatch(r"(?i)[a-z][\w.-]*:\w{0,5}", text) and not looks_random(text):
         return False  # a host and its port
@@ -138,6 +148,21 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         if not has_digit and not (syntax == "quoted" and (drawn_words(text) or _mostly_marks(text))):
             return False  # a sentence, in whatever language
     return kind == "PASSWORD" or _strong_enough(text, has_digit)
+
+
+def _caption(text: str) -> bool:
+    """Words beyond ASCII and nothing that words have not: what a translation says of a password, in whatever script."""
+    if text.isascii() or any(char.isdigit() for char in text):
+        return False
+    return all(char in _CAPTION_MARKS or unicodedata.category(char)[0] in "LMZ" for char in text)
+
+
+def _counts(text: str) -> bool:
+    """Letters or digits in their order, or one short piece again and again: what somebody types who needs a value."""
+    if _SEQUENCE.search(text):
+        return True
+    half = len(text) // 2
+    return len(text) >= 16 and any(text.startswith(text[size:]) for size in range(1, min(half, 9)))
 
 
 def _drawn(text: str, key: str) -> bool:

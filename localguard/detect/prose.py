@@ -65,6 +65,7 @@ _SEVERAL: Final = frozenset({"to", "auf", "a", "à", "in", "na", "naar", "till",
 _WORDS: Final = 9  # plain words between the thing and its value
 _NUMBERED_NAME: Final = re.compile(r"[A-Za-z]+\d[A-Za-z]{0,2}")  # programs and protocols: `ssh2`
 _ASSIGNED: Final = re.compile(r"[a-z][a-z_.-]{1,30}=.")
+_ARGUMENT: Final = re.compile(r"[\"']?,\s+(?:\w+:\s|:\w|nil\b|None\b|null\b|\w+\s?=>?\s|[{\[])")
 _NUMBER: Final = re.compile(r"\d{4,8}")
 _PINNED: Final = re.compile(  # "pin openssl to 1011": a version
     r"(?i)pin\s+(?!(?:code|number|nr|no|for|of|on|in|from|is|was|to|at|für|zu|de|del|pour)\b)[\w.@/-]+(?:\s+[\w.@/-]+)?\s+(?:to|at|on)\s"
@@ -138,17 +139,23 @@ _Span = pairs.Span
 def _things(text: str) -> Iterator[_Span]:
     """After each word for a secret its value, and the next one of "from … to …"."""
     for found in _THING.finditer(text):
+        if found["ending"] not in ("", "s") and found[0].lower().startswith("pw"):
+            continue  # `pwrite`
         if (found["number"] and found["ending"]) or (found["drawn"] and not _own_name(text, found)):
             continue
         if found["number"] and _PINNED.match(text, found.start()):
             continue
         if found["drawn"] and (found["ending"] in ("id", "ids") or _PUBLIC_BEFORE.search(text[: found.start()][-60:])):
             continue
+        if _ARGUMENT.match(text, found.end()) and text[max(0, found.start() - 1) : found.start()] in (":", "'", '"'):
+            continue  # `:password, class: "x"`, `'password', nil`: an argument, and others after it
         position, words, linked, several = found.end(), 0, False, False
         while words <= _WORDS and (token := _TOKEN.match(text, position)) is not None:
             position = token.end()
             group = next((name for name in ("quoted", "marked", "inner", "bare") if token[name]), "")
             if not group:
+                if found["drawn"] and token["link"] == "==":
+                    break  # what a test compares
                 linked = linked or bool(token["link"])
                 words += bool(token["comma"])
                 continue
@@ -191,7 +198,7 @@ def _kind(found: re.Match[str], value: str, *, near: bool, linked: bool, quoted:
         return "PASSWORD" if near and len(set(value)) > 1 else None
     if found["number"] and not re.fullmatch(r"[0-9A-Z-]{4,12}", value):
         return None  # "pin the runner to ubuntu-20"
-    if is_code(value) and not (looks_random(value) and "/" not in value):
+    if is_code(value) and not (looks_random(value) and "/" not in value and "\\" not in value):
         return None
     if found["drawn"]:
         drawn = len(value) >= 12 and not masked(value) and not _IDENTITY.match(value) and looks_random(value)
@@ -205,7 +212,7 @@ def _kind(found: re.Match[str], value: str, *, near: bool, linked: bool, quoted:
 
 
 _IDENTITY: Final = re.compile(
-    r"(?i)sha\d|md5|[0-9a-f]{8}-[0-9a-f]{4}-|0x|AAAA|M[IE][IGE][A-Z]|.*[<>(){}]|.*\.(?:js|css|py|html?|json)$|draft-[a-z]|(?:[a-z][\w.]*-)+[0-9a-f]{32,64}$"
+    r"(?i)sha\d|md5|[0-9a-f]{8}-[0-9a-f]{4}-|0x|AAAA|M[IE][IGE][A-Z]|.*[<>(){}]|.*\.(?:js|css|py|html?|json)$|draft-[a-z]|(?-i:MFkwEwYH|MHYwEAYH|MCowBQYD)|(?-i:[0-9A-F]{40}$)|(?:[a-z][\w.]*-)+[0-9a-f]{32,64}$"
 )
 
 

@@ -32,7 +32,7 @@ _LOOKUP: Final = re.compile(
 # `secret/data/app/db`, `kv/app#password`: names all the way, at least two of them below another or a field of one.
 # `corev1.Secret{}`, `&v1.SecretReference{Name: name}`: a value of a type; `auth_token=auth_token`: the next argument.
 _CONSTRUCTED: Final = re.compile(r"[&*]?(?:\[\])?[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*\{.*\}?[;,)]*")
-_ARGUMENT: Final = re.compile(r"([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z_]{3,}|[a-z_]+(?:\.[a-z_]+)*|None|\[\]|\{\})[,;)]*")
+_ARGUMENT: Final = re.compile(r"([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z0-9_]{3,}|[a-z_]+(?:\.[a-z_]+)*|None|\[\]|\{\})[,;)]*")
 _ELIDED: Final = re.compile(
     r"(?i)\w*(?:…|\.{3,}|\[\.{3}\]|<?-*\s*(?:snip|truncated|redacted|omitted)\s*-*>?)+\S*|\S*(?:…|\.{3})\S*"
 )

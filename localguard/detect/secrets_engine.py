@@ -21,7 +21,7 @@ from localguard.detect.pieces import Piece, pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.rules import compile_pattern
 from localguard.detect.tokens import jwt, mixed, random_looking
-from localguard.detect.validators import userinfo_password
+from localguard.detect.validators import no_account_id, userinfo_password
 from localguard.detect.words import is_distinctive
 
 _Check = Callable[[Candidate], bool]
@@ -123,7 +123,13 @@ PLUGINS: Final[tuple[_Plugin, ...]] = (
     _Plugin("SquareOAuthDetector", "square", "SQUARE_TOKEN", rb"sq0csp-[0-9A-Za-z\\_-]{43}"),
     _Plugin("StripeDetector", "stripe", "STRIPE_KEY", rb"[rs]k_live_[0-9a-zA-Z]{24}"),
     _Plugin("TelegramBotTokenDetector", "telegram", "TELEGRAM_TOKEN", rb"\b\d{8,10}:[0-9A-Za-z_-]{35}", mixed),
-    _Plugin("TwilioKeyDetector", "twilio", "TWILIO_KEY", rb"\b(?:SK|AC)[0-9a-f]{32}\b", mixed),
+    _Plugin(
+        "TwilioKeyDetector",
+        "twilio",
+        "TWILIO_KEY",
+        rb"\b(?:SK|AC)[0-9a-f]{32}\b",
+        lambda candidate: mixed(candidate) and no_account_id(candidate),
+    ),
 )
 
 # What KeywordDetector looks for, with a literal behind it. Its own patterns backtrack, so they see one short piece.

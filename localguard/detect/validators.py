@@ -88,6 +88,14 @@ def _is_account_id(value: str) -> bool:
     return re.fullmatch(r"[A-Z]{2}[0-9a-f]{32}", value) is not None or (len(value) >= 8 and len(set(value[2:])) < 3)
 
 
+def no_account_id(candidate: Candidate) -> bool:
+    """Anything but what a name calls the id of an account (Twilio's `accountSid`), or an address as its part."""
+    return not (candidate.value.startswith("AC") and _ID_BEFORE.search(candidate.before))
+
+
+_ID_BEFORE: Final = re.compile(r"(?i)(?:sid|account)[\"'\])]*[ \t]*(?:[:=,(]|=>)*[ \t]*[\"']?\Z|/accounts/\Z")
+
+
 def literal_env(candidate: Candidate) -> bool:
     """A literal value in `KEY=value` without quotes: environment files, shell exports, properties.
 
@@ -110,7 +118,10 @@ def literal_bare(candidate: Candidate) -> bool:
 def directive_value(candidate: Candidate) -> bool:
     """The value of a directive; in a sentence about user names and passwords there is none."""
     value = candidate.value
-    if re.search(r"(?i)(?:username|user name) and (?:password|secret)\s+\Z", candidate.before) and value.isalpha():
+    if (
+        re.search(r"(?i)(?:username|user name) and (?:password|secret)\s+\Z", candidate.before)
+        and value.partition("\\")[0].isalpha()
+    ):
         return False
     return not_placeholder(value)
 
@@ -171,8 +182,8 @@ def userinfo_password(candidate: Candidate) -> bool:
     value = candidate.value
     if len(value) < 3 or (len(value) == 3 and value in ("abc", "xyz", "123", "def", "foo", "bar")):
         return False
-    if re.match(r"\d{1,5}[/?#]", value):
-        return False  # a port and a path: the `@` comes later
+    if re.match(r"\d{1,5}[/?#,]", value):
+        return False  # a port and a path, or another host: the `@` comes later
     if (
         value.lower() in _TOKEN_USERS
         or value.lower() in PLACEHOLDER_VALUES
@@ -210,6 +221,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "literal_token": literal_token,
     "literal_wifi": literal_wifi,
     "mixed": mixed,
+    "no_account_id": no_account_id,
     "not_placeholder": lambda candidate: not_placeholder(candidate.value),
     "pem_body": pem_body,
     "private_key_der": private_key_der,

@@ -68,6 +68,7 @@ _COMMON: Final[frozenset[str]] = word_set(
     undefined union unique unit unknown update upload uri url use user username users util valid validate validation
     value values var variable verify version view virtual wait warn warning web webhook week welcome with word work
     worker workspace write writer xml yaml year yes you your zone
+    chars character characters elided enter fill goes masked omitted paste redacted removed snip
     """
 )
 
