@@ -99,6 +99,21 @@ class Log:
                 (before_seq if before_seq is not None else 1 << 62, limit),
             ).fetchall()
 
+    def sessions_at(self, *, branch: str | None = None, commit: str | None = None, limit: int = 50) -> list[str]:
+        """The sessions that were on a branch, or saw a commit (or one that begins so) as the head; newest first.
+
+        Reads every intent and refusal, a second or two for a million records.
+        """
+        place = ("$.branch", branch, branch) if branch is not None else ("$.commit", commit, f"{commit}g")
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT session FROM (SELECT session, seq, json_extract(local, ?) AS place FROM records"
+                " WHERE kind IN ('intent', 'refusal') AND session IS NOT NULL AND local IS NOT NULL)"
+                " WHERE place BETWEEN ? AND ? GROUP BY session ORDER BY max(seq) DESC LIMIT ?",
+                (*place, limit),
+            )
+            return [session for (session,) in rows]
+
     def by_seq(self, seqs: Sequence[int]) -> list[Record]:
         """The records with these numbers, in the order given; those that there are not are left out."""
         found = {one.seq: one for seq in seqs for one in self._select("seq = ?", seq)}

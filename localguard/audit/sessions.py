@@ -38,7 +38,10 @@ class Approval:
     time: str
     event: str
     by: str | None
+    """The user of this machine."""
     why: str
+    identity: str | None = None
+    """Who that is by git's configuration, `Name <address>`, as the caller said it."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class Session:
     """Deciding rules, as `layer/id`."""
     sensitivities: Counter[str] = field(default_factory=Counter)
     workspaces: Counter[str] = field(default_factory=Counter)
+    roots: Counter[str] = field(default_factory=Counter)
+    """Top directories of the work trees."""
     repositories: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
     commits: Counter[str] = field(default_factory=Counter)
@@ -133,8 +138,8 @@ def session_of(id: str, records: Iterable[Record]) -> Session:
         elif record.kind == "outcome":
             _outcome(session, record.time, metadata, local)
         elif record.kind == "control" and metadata.get("event") in ("approve", "deny", "session-approval"):
-            by, why = local.get("by"), str(metadata.get("reason") or "")
-            session.approvals.append(Approval(record.time, str(metadata["event"]), by, why))
+            by, why, identity = local.get("by"), str(metadata.get("reason") or ""), local.get("identity")
+            session.approvals.append(Approval(record.time, str(metadata["event"]), by, why, identity))
     session.instructions = tuple(sorted(instructions.values(), key=lambda one: (one.name, one.digest)))
     return session
 
@@ -151,6 +156,7 @@ def _request(session: Session, metadata: Mapping[str, Any], local: Mapping[str, 
     _count(session.sensitivities, metadata.get("sensitivity"))
     _count(session.tasks, metadata.get("task"))
     _count(session.workspaces, local.get("workspace") or metadata.get("workspace"))
+    _count(session.roots, local.get("root"))
     _count(session.repositories, local.get("repository"))
     _count(session.branches, local.get("branch"))
     _count(session.commits, local.get("commit"))

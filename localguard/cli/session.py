@@ -1,22 +1,28 @@
 """`localguard session`: what agents did, session by session, from the log."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from localguard.cli import session_review
+from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import HomeOption, JsonOption, located
 from localguard.cli.output import print_json, print_table, printable
 from localguard.cli.session_ids import session_id
 from localguard.cli.session_outcome import outcome
+from localguard.config.commit_trailers import sessions_named
 
 if TYPE_CHECKING:
     from localguard.audit.queries import Log
-    from localguard.audit.sessions import Session
+    from localguard.audit.sessions import Approval, Session
 
 _PAGE = 50
+_COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _SHOWN = 8
 """Names of one line; of commands and files all are shown with --json."""
 
@@ -24,15 +30,16 @@ _SHOWN = 8
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Show what agents did, session by session.",
+        help="Show what agents did, session by session, and approve it.",
         epilog="Example: localguard session list --branch incident/42",
         no_args_is_help=True,
     )
     group.command("list", epilog="Example: localguard session list --agent codex --since 2026-01-31")(list_sessions)
-    group.command("show", epilog="Example: localguard session show 0199c1d2")(show)
+    group.command("show", epilog="Example: localguard session show --branch incident/42")(show)
     group.command(
         "outcome", epilog="Example: localguard session outcome 0199c1d2 --workflow dependency-bump --result accepted"
     )(outcome)
+    session_review.register(group)
     app.add_typer(group, name="session")
 
 
@@ -81,23 +88,52 @@ def list_sessions(
 
 
 def show(
-    session: Annotated[str, typer.Argument(help="The session's id, or the beginning of it.")],
+    session: Annotated[str | None, typer.Argument(help="The session's id, or the beginning of it.")] = None,
+    commit: Annotated[
+        str | None, typer.Option("--commit", help="The sessions that a commit names in its trailers, or that saw it.")
+    ] = None,
+    branch: Annotated[str | None, typer.Option("--branch", help="The sessions that were on this branch.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one session: agent, models, endpoints, identity, repository, tools, instructions, commands, approvals, cost."""
+    """Show one session: agent, models, endpoints, identity, repository, tools, instructions, commands, approvals, cost.
+
+    Of several that a commit or a branch has, the latest is shown and the others are named; --json prints all. Trailers are
+    read from the repository of the current directory: whoever commits can write them.
+    """
     from localguard.audit.queries import Log
     from localguard.audit.sessions import session_of
 
+    if [session, commit, branch].count(None) != 2:
+        raise WrongUse("Give either a session, or --commit, or --branch.")
     with Log(located(home).audit_db) as log:
-        told = session_of(id := session_id(log, session), log.whole_session(id))
+        ids = [session_id(log, session)] if session is not None else _at(log, commit, branch)
+        told = [session_of(id, log.whole_session(id)) for id in (ids if as_json else ids[:1])]
     if as_json:
-        print_json(_as_data(told))
+        print_json(_as_data(told[0]) if session is not None else [_as_data(one) for one in told])
         return
-    for title, lines in _paragraphs(told):
-        typer.echo(title if title == f"Session {told.id}" else f"\n{title}")
+    for title, lines in _paragraphs(told[0]):
+        typer.echo(printable(title) if title == f"Session {told[0].id}" else f"\n{title}")
         for line in lines:
             typer.echo(f"  {printable(line)}")
+    if len(ids) > 1:
+        typer.echo(f"\nThere are {len(ids) - 1} more:")
+        for id in ids[1:]:
+            typer.echo(f"  localguard session show {printable(id)}")
+
+
+def _at(log: "Log", commit: str | None, branch: str | None) -> list[str]:
+    """Ids of the sessions of a commit or a branch, those that a commit names first. Raises WrongUse for none."""
+    if commit is None:
+        found = log.sessions_at(branch=branch)
+    else:
+        if not _COMMIT.fullmatch(commit):
+            raise WrongUse("A commit is given by its name: 7 to 64 hexadecimal digits.")
+        named = [id for id in sessions_named(Path.cwd(), commit) if log.session_ids(id, 1) == [id]]
+        found = list(dict.fromkeys([*named, *log.sessions_at(commit=commit.lower())]))
+    if not found:
+        raise WrongUse("The log has no session there. `localguard session list` shows the latest ones.")
+    return found
 
 
 def _newest_first(log: "Log", since: str | None) -> "Iterator[Session]":
@@ -187,7 +223,7 @@ def _paragraphs(session: "Session") -> Iterator[tuple[str, list[str]]]:
     for title, lines in (
         ("Commands", [f"{one.time}  {one.tool}: {one.command}" for one in session.commands]),
         ("Files written", [f"{path} ({count})" for path, count in session.files.most_common()]),
-        ("Approvals", [f"{one.time}  {one.event} by {one.by or 'somebody'} {one.why}" for one in session.approvals]),
+        ("Approvals", [_approval(one) for one in session.approvals]),
     ):
         if lines:
             yield title, lines
@@ -217,6 +253,11 @@ def _times(values: list[int]) -> str:
 def _instruction(one: Any) -> str:
     compared = {True: ", as on disk", False: ", not as on disk", None: ""}[one.matches_disk]
     return f"{one.name} ({one.digest[:12]}{compared})"
+
+
+def _approval(one: "Approval") -> str:
+    who = f"{one.by or 'somebody'}{f', {one.identity}' if one.identity else ''}"
+    return f"{one.time}  {one.event} by {who} {one.why}"
 
 
 def _as_data(session: "Session") -> Mapping[str, Any]:

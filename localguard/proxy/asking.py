@@ -5,7 +5,6 @@ that descends from the agent cannot answer for it; other programs of the same us
 """
 
 import asyncio
-import getpass
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 from localguard.proxy.live import Exchange
 from localguard.proxy.refusals import Refused
+from localguard.proxy.session_approvals import user_name
 
 WAIT_SECONDS = 60.0
 """How long a request waits at most: a person who is there answers sooner, and agents wait longer."""
@@ -111,7 +111,7 @@ class Asking:
         id = given.path["id"]
         if allow and await self._callers.is_agent(given.request):
             raise ControlRefused(403, "An agent cannot approve its own request. Answer in a terminal of your own.")
-        answer = Answer(allow, scope, _user(), given.text("why", ""))
+        answer = Answer(allow, scope, user_name(), given.text("why", ""))
         try:
             question = self._approvals.answer(id, answer, time.monotonic())
         except QuestionUnknown as error:
@@ -171,10 +171,3 @@ def _shown(question: Question, now: float) -> dict[str, object]:
     scopes = [str(scope) for scope in question.scopes]
     age = int(now - question.asked)
     return {"id": question.id, "age_seconds": age, "reason": question.reason, "scopes": scopes, **question.facts}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

@@ -46,6 +46,7 @@ from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
+from localguard.proxy.session_approvals import SessionApprovals
 from localguard.proxy.tasks import DeclaredTasks, TaskBoard
 from localguard.proxy.upstream import Upstream
 
@@ -140,6 +141,7 @@ class Assembly:
             clock=lambda: datetime.now(UTC),
             policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
+        SessionApprovals(home.audit_db, store, control, callers)
         Executing(asking, control, callers, memories, lambda: guard.policy)
         experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
         made = cls(guard, recorder, store, budgets, experiments)

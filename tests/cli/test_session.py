@@ -1,6 +1,7 @@
 """`session list` and `show` tell from the log alone what agents did."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,67 @@ def test_what_models_and_repositories_say_cannot_steer_the_terminal(
         assert "evil" in text
         assert "\x1b" not in text
         assert "\u202e" not in text
+
+
+def git(place: Path, *arguments: str) -> str:
+    names = ("-c", "user.name=A Dev", "-c", "user.email=a@dev.example")
+    done = subprocess.run(["git", *names, *arguments], cwd=place, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.usefixtures("three")
+def test_the_sessions_of_a_branch_and_of_a_commit_are_shown(localguard: RunLocally) -> None:
+    assert "Session s-docs" in localguard("session", "show", "--branch", "docs/x")[1]
+    assert "Session s-docs" in localguard("session", "show", "--commit", "F" * 12)[1]
+    text = localguard("session", "show", "--branch", "incident/42")[1]
+    assert "Session s-new" in text
+    assert "There are 1 more:\n  localguard session show s-old" in text
+    assert ids(localguard("session", "show", "--branch", "incident/42", "--json")) == ["s-new", "s-old"]
+    assert json.loads(localguard("session", "show", "s-docs", "--json")[1])["id"] == "s-docs"
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("s-docs", "--branch", "x"),
+        ("--branch", "nowhere"),
+        ("--commit", "0" * 40),
+        ("--commit", "--help-me"),
+        ("--commit", "HEAD"),
+    ],
+)
+def test_a_place_without_a_session_is_an_error_in_words(arguments: tuple[str, ...], localguard: RunLocally) -> None:
+    assert localguard("session", "show", *arguments)[0] == 2
+
+
+@pytest.mark.usefixtures("three")
+def test_the_session_that_a_commit_names_comes_before_those_that_saw_it(localguard: RunLocally, work: Path) -> None:
+    git(work, "init", "-q")
+    git(work, "commit", "-q", "--allow-empty", "-m", "x", "-m", "Agent-Session: s-old\nAgent-Session: s-forged")
+    name = git(work, "rev-parse", "HEAD")
+    assert ids(localguard("session", "show", "--commit", name, "--json")) == ["s-old"]
+    assert "Session s-old" in localguard("session", "show", "--commit", name[:8])[1]
+
+
+@pytest.mark.usefixtures("three")
+def test_without_a_guard_nobody_approves(localguard: RunLocally, port: int) -> None:
+    code, _, error = localguard("session", "approve", "s-docs", "--port", str(port))
+    assert code == 3
+    assert "no guard of" in error
+
+
+@pytest.mark.usefixtures("three")
+def test_the_summary_for_a_pull_request_says_nothing_local(localguard: RunLocally, tmp_path: Path) -> None:
+    code, text, _ = localguard("session", "export", "s-docs", "--format", "markdown")
+    assert code == 0
+    assert text.startswith("### Agent session\n\n- session: `s-docs`\n")
+    for told in ("`codex 0.60.1`", "`openai (hosted)`", "- `src/settings.py`", "- commands: 1"):
+        assert told in text
+    for local in ("docs/x", "/src/payments", "acme", "rg -n"):
+        assert local not in text
+    assert "- `rg -n settings src`" in localguard("session", "export", "s-docs", "--commands")[1]
+    assert localguard("session", "export", "s-docs", "-o", str(tmp_path / "s.md"))[0] == 0
+    assert (tmp_path / "s.md").read_text("utf-8") == text
+    assert localguard("session", "export", "s-docs", "--format", "pdf")[0] == 2

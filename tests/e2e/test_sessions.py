@@ -1,9 +1,15 @@
 """Which records belong together: by the client's session id, else by how the conversation began."""
 
 import json
+import subprocess
+import sys
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.e2e.guard import Guard
+import pytest
+
+from tests.e2e.guard import Guard, policy
 from tests.provider.script import Turn, call
 from tests.provider.server import Provider
 
@@ -45,3 +51,44 @@ def test_a_session_tells_the_files_that_were_edited_and_what_was_sent_again(guar
     assert told["retried"] == 2
     assert "the client's retry 1, as x" in guard.run("explain", guard.records("intent")[-2].exchange or "")
     assert "Files written\n  src/a.py (3)" in guard.run("session", "show", "s-edits")
+
+
+def localguard(guard: Guard, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "localguard.cli.main", *arguments, "--port", str(guard.port)]
+    return subprocess.run(command, env=guard.environment(), capture_output=True, text=True, timeout=60, check=False)
+
+
+OTHER = """
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], b'{"messages":[]}', {"Content-Type": "application/json", "session-id": "s-work"})
+urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20).read()
+"""
+
+
+@pytest.fixture
+def untouched(running_provider: Provider, tmp_path: Path) -> Iterator[Guard]:
+    """A guard that has seen no traffic of this process."""
+    with Guard(tmp_path / "home", policy(running_provider.port)) as started:
+        yield started
+
+
+def test_a_person_approves_a_session_and_an_agent_cannot(untouched: Guard, provider: Provider) -> None:
+    url = f"{untouched.url}/openai/v1/chat/completions"
+    subprocess.run([sys.executable, "-c", OTHER, url], env=untouched.environment(), timeout=60, check=True)
+    untouched.outcomes(1)
+    done = localguard(untouched, "session", "approve", "s-wo", "--note", "read and tested")
+    assert done.returncode == 0, done.stderr
+    approval = untouched.records("control")[-1]
+    assert approval.session == "s-work"
+    assert approval.metadata is not None
+    assert approval.local is not None
+    assert (approval.metadata["event"], approval.metadata["reason"]) == ("session-approval", "read and tested")
+    assert approval.metadata["detail"]["records"] == 2
+    assert approval.local["by"]
+    assert "read and tested" in untouched.run("session", "show", "s-work")
+    assert localguard(untouched, "session", "approve", "nobody").returncode == 2
+    ask(untouched, ["hello"], session_id="s-own")  # from now on this process and its children are agents
+    refused = localguard(untouched, "session", "approve", "s-own")
+    assert refused.returncode == 1
+    assert "An agent cannot approve a session" in refused.stderr
+    assert untouched.records("control")[-1].seq == approval.seq
