@@ -15,7 +15,7 @@ Syntax = Literal["quoted", "env", "bare"]
 # What weak keys hold as well: digests with their algorithm, UUIDs, ULIDs, paths, addresses, public keys.
 _IDENTITY: Final = re.compile(
     r"(?i)^(?:sha\d{1,3}|md5|blake\d?\w?|h1|mmh3|urn|arn|ssh-\w+|ecdsa-\w+|cus|sub|acct|price|prod|plan)[-:_ ]|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^(?-i:[A-Z]{2}[0-9a-f]{32})$|^0x|^M[IE][IGE]|^(?:MFkwEw|MHYwEA|MFYwEA)YHKoZ|^MCowBQYDK2V|^AAAA|^data:|^[./~]|^pk_|[{}<>$]"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-|^(?-i:[A-Z]{2}[0-9a-f]{32})$|^0x[0-9a-f]+$|^(?-i:M[IE][IGE]|AAAA)|^(?:MFkwEw|MHYwEA|MFYwEA)YHKoZ|^MCowBQYDK2V|^data:|^[./~]|^pk_|[{}<>$]"
 )
 # Words before a digest, as keys of caches are made; names of functions.
 _LABELLED: Final = re.compile(
