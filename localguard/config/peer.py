@@ -150,6 +150,22 @@ def peer_of(local: Address, peer: Address) -> Peer | None:
     return PeerFinder().peer_of(local, peer)
 
 
+def descent(pid: int) -> tuple[int, ...]:
+    """Return a process and all those above it, whoever's they are, the nearest first. Never raises."""
+    if sys.platform != "linux":
+        import psutil
+
+        try:
+            return (pid, *(parent.pid for parent in psutil.Process(pid).parents()))
+        except (psutil.Error, OSError):
+            return (pid,)
+    found: dict[int, None] = {}
+    while pid > 1 and pid not in found:
+        found[pid] = None
+        pid = _parent(pid)
+    return tuple(found)
+
+
 def owner_of(pid: int) -> int | None:
     """Return the user of a process (Linux), None where it is gone."""
     try:

@@ -109,8 +109,8 @@ class Asking:
         except ValueError:
             raise ControlRefused(400, f"scope is none of {', '.join(Scope)}.") from None
         id = given.path["id"]
-        if allow and await self._callers.is_agent(given.request):
-            raise ControlRefused(403, "An agent cannot approve its own request. Answer in a terminal of your own.")
+        if allow:
+            await self._callers.only_persons(given.request, "approve its own request")
         answer = Answer(allow, scope, user_name(), given.text("why", ""))
         try:
             question = self._approvals.answer(id, answer, time.monotonic())

@@ -97,18 +97,20 @@ class Assembly:
         control.offer(
             Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)),
             Call("POST", "/keys/{name}", "Record what was done with a key.", lambda given: _key_changed(store, given)),
-            Call(
-                "POST",
-                "/prune",
-                "Drop `sections` of `kinds` of records `before` a time.",
-                lambda given: _prune(store, given),
-            ),
         )
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
         recorder = Recorder(store, control)
         tasks = DeclaredTasks()
         callers = Callers(Tokens(home), tasks)
+        control.offer(
+            Call(
+                "POST",
+                "/prune",
+                "Drop `sections` of `kinds` of records `before` a time.",
+                lambda given: _prune(store, callers, given),
+            ),
+        )
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         SessionOutcomes(home, store, control, callers)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
@@ -120,6 +122,7 @@ class Assembly:
             store=store,
             control=control,
             asking=asking,
+            callers=callers,
             wall=lambda: datetime.now(UTC),
             layers=lambda: guard.policy.layers,
         )
@@ -130,7 +133,7 @@ class Assembly:
             callers=callers,
             asking=asking,
             pause=Pause(store, control, callers, lambda: guard.policy),
-            switches=RouteSwitches(RoutesFile(home), store, control, lambda: guard.policy.endpoints),
+            switches=RouteSwitches(RoutesFile(home), store, control, callers, lambda: guard.policy.endpoints),
             credentials=OwnCredentials(keys, CredentialCommands()),
             memories=memories,
             admission=Admission(server.port),
@@ -225,7 +228,8 @@ def _key_changed(store: Store, given: Arguments) -> Mapping[str, object]:
     return {"recorded": True}
 
 
-async def _prune(store: Store, given: Arguments) -> Mapping[str, object]:
+async def _prune(store: Store, callers: Callers, given: Arguments) -> Mapping[str, object]:
+    await callers.only_persons(given.request, "drop parts of the log")
     try:
         before = timestamp(datetime.fromisoformat(given.text("before")))
         retention = Retention(*(tuple(map(str, given.body.get(name) or ())) for name in ("sections", "kinds")))

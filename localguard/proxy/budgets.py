@@ -27,6 +27,7 @@ from localguard.policy.price import NOTHING, spelled
 from localguard.proxy import records, refusals
 from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Bill
+from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control
 from localguard.proxy.live import Exchange
 from localguard.proxy.refusals import Refused
@@ -48,6 +49,7 @@ class Budgets:
         store: Store,
         control: Control,
         asking: Asking,
+        callers: Callers,
         wall: Callable[[], datetime],
         layers: Callable[[], tuple[Layer, ...]],
     ) -> None:
@@ -56,6 +58,7 @@ class Budgets:
         self._store = store
         self._control = control
         self._asking = asking
+        self._callers = callers
         self._wall = wall
         self._layers = layers
         self._held = False
@@ -72,6 +75,7 @@ class Budgets:
         store: Store,
         control: Control,
         asking: Asking,
+        callers: Callers,
         wall: Callable[[], datetime],
         layers: Callable[[], tuple[Layer, ...]],
     ) -> Self:
@@ -79,7 +83,9 @@ class Budgets:
         times = LedgerTime(wall(), steady(), latest_charge(log_file))
         since = times.now(wall(), steady()) - _LONGEST_PERIOD
         ledger = Ledger(read_charges(log_file, since))
-        return cls(ledger, times, store=store, control=control, asking=asking, wall=wall, layers=layers)
+        return cls(
+            ledger, times, store=store, control=control, asking=asking, callers=callers, wall=wall, layers=layers
+        )
 
     async def reserve(self, exchange: Exchange, request: bytes) -> None:
         """Reserve what an exchange may cost; it is noted in it which budgets are nearly used up. Raises Refused.
@@ -176,7 +182,8 @@ class Budgets:
             "budgets": self.told(),
         }
 
-    def _trust(self, _: Arguments) -> Mapping[str, object]:
+    async def _trust(self, given: Arguments) -> Mapping[str, object]:
+        await self._callers.only_persons(given.request, "say which clock budgets go by")
         self._times.trust(self._wall())
         now = self._now()
         self._ledger.forget_accounts()

@@ -13,13 +13,14 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from aiohttp import web
 
 from localguard.config.agents import agent_of
-from localguard.config.peer import Peer, PeerFinder
+from localguard.config.peer import Peer, PeerFinder, descent
 from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspace_tokens import Binding, Tokens
 from localguard.config.workspaces import Workspace, Workspaces
 from localguard.policy.layers import effective_endpoints
 from localguard.policy.model import Endpoint, Layer, LayerName
 from localguard.proxy.admission import AdmissionRefused, Admitted
+from localguard.proxy.control import ControlRefused
 from localguard.proxy.tasks import DeclaredTasks
 
 _FRESH = 2.0
@@ -202,15 +203,16 @@ class Callers:
         """The process at the other end of a request's connection. Raises AdmissionRefused for another user's."""
         return (await self._origin(request)).peer
 
-    async def is_agent(self, request: web.BaseRequest) -> bool:
-        """Whether a control call comes from a process that sent model traffic lately, or from a child of one.
+    async def only_persons(self, request: web.BaseRequest, what: str) -> None:
+        """Refuse a control call of a process that sent model traffic lately, or that descends from one: it may not do `what`.
 
-        Where the caller's process is not known, nothing is.
+        Where the caller's process is not known, nothing is. Raises ControlRefused (403).
         """
         peer = await self.peer_of(request)
-        return peer is not None and any(
-            pid in self._senders for pid in (peer.pid, *(one.pid for one in peer.ancestors))
-        )
+        if peer is None or peer.pid is None:
+            return
+        if any(pid in self._senders for pid in await asyncio.to_thread(descent, peer.pid)):
+            raise ControlRefused(403, f"An agent cannot {what}. Do it in a terminal of your own.")
 
     async def _origin(self, request: web.BaseRequest) -> _Origin:
         transport = request.transport

@@ -78,8 +78,7 @@ class Experiments:
         limit = _money(given.text("limit_usd", str(allowed.limit_usd)))
         if limit > allowed.limit_usd:
             raise ControlRefused(403, f"The policy allows {allowed.limit_usd} USD a day for an experiment.")
-        if await self._callers.is_agent(given.request):
-            raise ControlRefused(403, "An agent cannot begin an experiment. Do it in a terminal of your own.")
+        await self._callers.only_persons(given.request, "begin an experiment")
         self._end(name)
         loop = asyncio.get_running_loop()
         over = loop.call_later(3600 * hours, self._over, name)

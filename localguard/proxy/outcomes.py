@@ -48,10 +48,7 @@ class SessionOutcomes:
         commits = {name: told[name] for name in FACTS if type(told.get(name)) is int and 0 <= told[name] < 1 << 31}
         if not await asyncio.to_thread(self._known, session):
             raise ControlRefused(404, "The log has no such session. `localguard session list` shows the latest ones.")
-        if await self._callers.is_agent(given.request):
-            raise ControlRefused(
-                403, "An agent cannot say what became of its own work. Say it in a terminal of your own."
-            )
+        await self._callers.only_persons(given.request, "say what became of its own work")
         note = given.text("note", "")
         try:
             await self._store.durable(

@@ -59,8 +59,7 @@ class Pause:
         reason = given.text("reason").strip()
         if not reason:
             raise ControlRefused(400, "Say why: the reason stands in the log.")
-        if await self._callers.is_agent(given.request):
-            raise ControlRefused(403, "An agent cannot pause the guard. Do it in a terminal of your own.")
+        await self._callers.only_persons(given.request, "pause the guard")
         self._until, self._reason = time.monotonic() + 60 * minutes, reason
         self._record("pause", reason, {"minutes": minutes})
         return self.shown()

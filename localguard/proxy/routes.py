@@ -10,20 +10,30 @@ from localguard.audit.store import Store
 from localguard.config.routes_file import RoutesFile
 from localguard.policy.model import Endpoint
 from localguard.policy.routes import RouteMode, Routes
+from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 
 log = logging.getLogger(__name__)
 
 
 class RouteSwitches:
-    """Which endpoints are switched on. `endpoints` answers those that policy knows now, by name."""
+    """Which endpoints are switched on. `endpoints` answers those that policy knows now, by name.
+
+    Anybody with the control token may switch off; only persons undo it.
+    """
 
     def __init__(
-        self, file: RoutesFile, store: Store, control: Control, endpoints: Callable[[], Mapping[str, Endpoint]]
+        self,
+        file: RoutesFile,
+        store: Store,
+        control: Control,
+        callers: Callers,
+        endpoints: Callable[[], Mapping[str, Endpoint]],
     ) -> None:
         self._file = file
         self._store = store
         self._control = control
+        self._callers = callers
         self._endpoints = endpoints
         self.current, self.error = file.read()
         if self.error is not None:
@@ -46,20 +56,24 @@ class RouteSwitches:
         ]
         return {"mode": str(self.current.mode), "endpoints": endpoints, "error": self.error}
 
-    def _set_mode(self, given: Arguments) -> Mapping[str, object]:
+    async def _set_mode(self, given: Arguments) -> Mapping[str, object]:
         try:
             mode = RouteMode(given.text("mode"))
         except ValueError:
             raise ControlRefused(400, f"mode is none of {', '.join(RouteMode)}.") from None
+        if mode is not RouteMode.LOCAL:
+            await self._callers.only_persons(given.request, "switch endpoints on")
         self._change(self.current.with_mode(mode), {"mode": str(mode)})
         return self.shown()
 
-    def _set_endpoint(self, given: Arguments) -> Mapping[str, object]:
+    async def _set_endpoint(self, given: Arguments) -> Mapping[str, object]:
         name, on = given.path["endpoint"], given.body.get("on")
         if not isinstance(on, bool):
             raise ControlRefused(400, "on must be true or false.")
         if name not in self._endpoints() and name not in self.current.off:
             raise ControlRefused(404, "No endpoint has this name. `localguard endpoint list` shows them.")
+        if on:
+            await self._callers.only_persons(given.request, "switch endpoints on")
         self._change(self.current.with_endpoint(name, on=on), {"endpoint": name, "on": on})
         return self.shown()
 

@@ -31,8 +31,7 @@ class SessionApprovals:
         )
 
     async def _approve(self, given: Arguments) -> Mapping[str, object]:
-        if await self._callers.is_agent(given.request):
-            raise ControlRefused(403, "An agent cannot approve a session. Approve it in a terminal of your own.")
+        await self._callers.only_persons(given.request, "approve a session")
         session, note, identity = given.text("session"), given.text("note", ""), given.text("identity", "")
         try:
             records, until = await asyncio.to_thread(self._extent, session)

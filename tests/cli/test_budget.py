@@ -13,10 +13,10 @@ def test_budget_show_has_a_bar_for_each_budget_with_and_without_a_guard(tmp_path
     with Provider() as provider:
         tables = (WORKSPACES, budget(limit_usd=0.04), budget(bucket="web", period="day"))
         with Guard(tmp_path / "home", policy(provider.port, *tables)) as guard:
+            trusted = guard.run("budget", "trust-clock", "--yes", "--port", str(guard.port))
             outcome(guard, ask(guard, "compatible", "cent").exchange)
             beside = guard.run("budget", "show", "--port", str(guard.port))
             as_json = json.loads(guard.run("budget", "show", "--json", "--port", str(guard.port)))
-            trusted = guard.run("budget", "trust-clock", "--yes", "--port", str(guard.port))
             events = [(one.metadata or {})["event"] for one in guard.records("control")]
         alone = guard.run("budget", "show", "--port", str(guard.port))
     assert "[#######.......................] 25% of 0.04 USD: 0.01 spent, 0.00 reserved" in beside

@@ -64,13 +64,20 @@ def hasty(running_provider: Provider, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def send(
-    guard: Guard, text: str, *, session: str = "s-1", task: str = "code", before: str = ""
+    guard: Guard,
+    text: str,
+    *,
+    session: str = "s-1",
+    task: str = "code",
+    before: str = "",
+    after: str = "",
+    endpoint: str = "openai",
 ) -> "subprocess.Popen[str]":
-    """An agent of its own, in a process of its own, which runs `before` first."""
+    """An agent of its own, in a process of its own, which runs `before` first and `after` last."""
     body = {"model": "stub-1", "messages": [{"role": "user", "content": text}]}
-    url = f"{guard.url}/openai/v1/chat/completions"
+    url = f"{guard.url}/{endpoint}/v1/chat/completions"
     headers = {"X-LocalGuard-Task": task, "session-id": session}
-    command = [sys.executable, "-c", before + AGENT, json.dumps(body), url, repr(headers)]
+    command = [sys.executable, "-c", before + AGENT + after, json.dumps(body), url, repr(headers)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=guard.environment())
 
 

@@ -1,0 +1,68 @@
+"""What loosens is for persons: an agent that has the control token, and knows the command, is told so and changes nothing."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.guard import Guard, policy
+from tests.e2e.test_asking import said, send
+from tests.provider.server import Provider
+
+RUN = """
+import subprocess
+command = {command!r}
+for _ in range({deep}):
+    command = ["sh", "-c", '"$@"; true', "sh", *command]  # as build tools and package managers nest
+done = subprocess.run(command, capture_output=True, text=True)
+print(done.stdout + done.stderr, flush=True)
+"""
+LOOSENING = {
+    "an endpoint on": ("route", "set", "openai", "on"),
+    "all endpoints on": ("route", "set", "policy"),
+    "the budgets' clock": ("budget", "trust-clock", "--yes"),
+    "the log": ("audit", "prune", "--older-than", "3000d", "--yes"),
+    "an experiment": ("experiment", "start", "--endpoint", "trial", "--hours", "1", "--reason", "x"),
+    "a pause": ("pause", "--minutes", "1", "--reason", "x"),
+}
+TABLES = """
+[pause]
+max_minutes = 5
+sensitivity = ["public", "internal", "sensitive", "restricted"]
+
+[[endpoints]]
+name = "trial"
+kind = "openai-compatible"
+base_url = "http://127.0.0.1:9"
+class = "experimental"
+"""
+
+
+@pytest.fixture(scope="module")
+def guard(running_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    home: Path = tmp_path_factory.mktemp("persons") / "home"
+    with Guard(home, policy(running_provider.port, TABLES)) as started:
+        yield started
+
+
+def from_agent(guard: Guard, *arguments: str, deep: int = 0) -> str:
+    """What a command says that an agent runs, after it has sent a request."""
+    command = [sys.executable, "-m", "localguard.cli.main", *arguments, "--port", str(guard.port)]
+    return said(send(guard, "hello", endpoint="lmstudio", after=RUN.format(command=command, deep=deep)))
+
+
+@pytest.mark.parametrize("what", LOOSENING)
+def test_an_agent_loosens_nothing(guard: Guard, what: str) -> None:
+    assert "An agent cannot" in from_agent(guard, *LOOSENING[what])
+
+
+def test_however_deep_below_the_agent_a_command_runs(guard: Guard) -> None:
+    guard.run("route", "set", "openai", "off", "--port", str(guard.port))
+    assert "An agent cannot switch endpoints on" in from_agent(guard, "route", "set", "openai", "on", deep=12)
+    assert said(send(guard, "hello")).startswith("403")
+
+
+def test_what_tightens_is_for_everybody(guard: Guard) -> None:
+    assert "Only local endpoints are on." in from_agent(guard, "route", "set", "local")
+    assert "Policy decides." in guard.run("route", "set", "policy", "--port", str(guard.port))
