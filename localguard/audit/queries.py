@@ -114,6 +114,20 @@ class Log:
             )
             return [session for (session,) in rows]
 
+    def intents_since(self, time: str) -> list[tuple[str | None, str | None, str | None, str | None, str | None]]:
+        """Session, work tree, model, endpoint class and policy of the intents since a time, newest first.
+
+        Of the last records only, so that it takes milliseconds however long the log is.
+        """
+        with self._errors():
+            return self._connection.execute(
+                "SELECT session, json_extract(local, '$.root'), json_extract(metadata, '$.model'),"
+                " json_extract(metadata, '$.endpoint_class'), json_extract(metadata, '$.policy') FROM records"
+                " WHERE seq > (SELECT max(seq) FROM records) - ? AND kind = 'intent' AND time >= ?"
+                " AND local IS NOT NULL AND metadata IS NOT NULL ORDER BY seq DESC",
+                (_LATEST, time),
+            ).fetchall()
+
     def by_seq(self, seqs: Sequence[int]) -> list[Record]:
         """The records with these numbers, in the order given; those that there are not are left out."""
         found = {one.seq: one for seq in seqs for one in self._select("seq = ?", seq)}
@@ -165,3 +179,5 @@ def _content(text: str | None) -> Any:
 
 
 _COLUMNS = "seq, kind, time, exchange, session, metadata, findings, local, leaf_hash"
+_LATEST = 10_000
+"""Records among which `intents_since` looks."""

@@ -21,6 +21,7 @@ from localguard.cli import (
     endpoint,
     execute,
     experiment,
+    git,
     key,
     pause,
     policy,
@@ -76,6 +77,7 @@ execute.register(app)
 audit.register(app)
 budget.register(app)
 session.register(app)
+git.register(app)
 compare.register(app)
 endpoint.register(app)
 experiment.register(app)

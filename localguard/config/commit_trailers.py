@@ -8,9 +8,11 @@ import re
 import subprocess
 from pathlib import Path
 
+from localguard.config.git_authors import HARMLESS, LOCAL
+
 SESSION = "Agent-Session"
 _TRAILER = re.compile(rf"^{SESSION}: *([!-~]{{1,200}})$", re.MULTILINE | re.IGNORECASE)
-_PATIENCE = 5.0
+_SECONDS = 5.0
 
 
 def sessions_named(directory: Path, commit: str) -> list[str]:
@@ -27,14 +29,14 @@ def git_identity(directory: Path) -> str | None:
 
 
 def _git(directory: Path, *arguments: str) -> str:
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(directory), *arguments]
+    command = ["git", *HARMLESS, "-C", str(directory), *arguments]
     try:
         done = subprocess.run(
             command,
-            capture_output=True,
+            env={**os.environ, **LOCAL},
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"},
-            timeout=_PATIENCE,
+            capture_output=True,
+            timeout=_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
