@@ -86,6 +86,8 @@ class Caller:
     attribution: str
     policy_digest: str
     for_organisation: ForOrganisation | None = None
+    within: tuple[str, ...] | None = None
+    """The endpoints that its token is good for; None where all are."""
     elsewhere: bool = False
     """Its token is another workspace's than the one that the process is at work in."""
 
@@ -196,6 +198,7 @@ class Callers:
             attribution=attribution,
             policy_digest=policy.digest,
             for_organisation=await self._for_organisation(origin, binding, policy),
+            within=binding.endpoints if binding is not None else None,
             elsewhere=elsewhere,
         )
 

@@ -76,8 +76,8 @@ class Deciding:
     def _settled(exchange: Exchange, decision: Decision) -> Decision:
         assert exchange.facts is not None
         exchange.decision = decision
-        bucket = bucket_of(rule.id for rule in decision.deciding)
-        if bucket is not None:  # an experiment pays for itself
+        bucket = bucket_of(rule.id for rule in decision.deciding) or exchange.cost_bucket
+        if bucket != exchange.caller.workspace.cost_bucket:  # an experiment pays for itself, and for nothing else
             workspace = replace(exchange.caller.workspace, cost_bucket=bucket)
             exchange.caller = replace(exchange.caller, workspace=workspace)
         refusal = refusals.of_policy(decision, exchange.facts)
@@ -161,6 +161,8 @@ class Deciding:
         target = endpoints.get(route.endpoint)
         if target is None:
             raise Refused(refusals.route_refused(None, f"no endpoint is called {route.endpoint}."))
+        if caller.within is not None and target.name not in caller.within:
+            raise Refused(refusals.route_refused(None, f"the workspace token is not good for endpoint {target.name}."))
         if not speaks(target.kind, exchange.format.name):
             raise Refused(
                 refusals.route_refused(None, f"endpoint {target.name} does not speak {exchange.format.name}.")

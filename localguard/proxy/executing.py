@@ -4,6 +4,7 @@ A model that was not given a secret writes its placeholder into commands, and th
 reaches beyond this machine. Here a person says yes to one such command, once; the values go to the process that runs it.
 """
 
+import shlex
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,8 +18,8 @@ from localguard.proxy.live import ExchangeIds, Memories
 from localguard.redact.vault import Vault
 
 _MOST_KEPT = 50
-_MOST_SHOWN = 300
-"""Characters of a command in a question."""
+_MOST_SHOWN = 1000
+"""Characters of a command in a question: all of them, as nobody can allow what is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,18 @@ class Executing:
             task=None,
             request=memory.digest(b"command", *(argument.encode("utf-8", "surrogatepass") for argument in argv)),
         )
+        shown = _shown(argv, memory.vault)
+        if len(shown) > _MOST_SHOWN:
+            raise ControlRefused(
+                400,
+                f"The command is too long to be shown to a person, who has to allow it: {_MOST_SHOWN} characters at most.",
+            )
         what = ", ".join(f"{count} × {type}" if count > 1 else type for type, count in sorted(types.items()))
         question = Question(
             id,
             subject,
             time.monotonic(),
-            f"A command would run with real values ({what}): {_shown(argv, memory.vault)}",
+            f"A command would run with real values ({what}): {shown}",
             dict.fromkeys(("agent", "task", "model"))
             | {"workspace": workspace.name, "endpoint": "a command on this machine"},
             most=(Scope.ONCE,),
@@ -118,11 +125,11 @@ def _resolved(argument: str, vault: Vault, types: Counter[str]) -> str:
 
 
 def _shown(argv: list[str], vault: Vault) -> str:
-    """The command for a person: with placeholders, cut, and without values that somebody typed."""
-    raw = " ".join(argv).encode("utf-8", "replace")
+    """The command for a person, as a shell would take it: with placeholders, and without values that somebody typed."""
+    raw = shlex.join(argv).encode("utf-8", "replace")
     shown, position = bytearray(), 0
     for span in vault.sweep(raw):
         shown += raw[position : span.start] + span.placeholder.encode()
         position = span.end
     shown += raw[position:]
-    return shown.decode("utf-8", "replace")[:_MOST_SHOWN]
+    return shown.decode("utf-8", "replace")

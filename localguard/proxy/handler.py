@@ -221,6 +221,7 @@ class Guard:
             format=wire_format(admitted.path),
             caller=caller,
             memory=memory,
+            cost_bucket=caller.workspace.cost_bucket,
             session=session_of(admitted.headers),
         )
 

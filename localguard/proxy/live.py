@@ -48,6 +48,8 @@ class Exchange:
     format: WireFormat
     caller: Caller
     memory: WorkspaceMemory
+    cost_bucket: str | None
+    """Who pays for it where no experiment does."""
     session: str | None = None
     positions: Positions | None = None
     facts: Facts | None = None

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from tests.e2e.guard import Guard, policy
+from localguard.config.home import Home
+from localguard.config.workspace_tokens import Tokens
+from tests.e2e.guard import Guard, free_port, policy
 from tests.e2e.test_asking import AGENT, localguard
+from tests.e2e.test_limits import backup
 from tests.provider.server import Provider
 
 TRIAL = """
@@ -15,13 +18,16 @@ class = "experimental"
 """
 
 
-def send(guard: Guard) -> str:
+BUCKET = '[[workspaces]]\nname = "w"\nmatch = { paths = ["/nowhere/w"] }\ncost_bucket = "w-eng"\n'
+
+
+def send(guard: Guard, prefix: str = "") -> str:
     import json
     import subprocess
     import sys
 
     body = {"model": "stub-1", "messages": [{"role": "user", "content": "hello"}]}
-    url = f"{guard.url}/trial/v1/chat/completions"
+    url = f"{guard.url}{prefix}/trial/v1/chat/completions"
     command = [sys.executable, "-c", AGENT, json.dumps(body), url, "{}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=guard.environment())
     return done.stdout.strip()
@@ -55,3 +61,13 @@ def test_an_experiment_opens_its_endpoint_while_it_runs(provider: Provider, tmp_
         assert "No experiment runs." in localguard(guard, "experiment", "list").stdout
         events = [record.metadata["event"] for record in guard.records("control") if record.metadata]
         assert [one for one in events if one.startswith("experiment")] == ["experiment-start", "experiment-stop"]
+
+
+def test_a_fallback_is_paid_by_whom_the_work_belongs_to(provider: Provider, tmp_path: Path) -> None:
+    trial = TRIAL.replace("{port}", str(free_port())) + 'fallback = "backup"\n'
+    with Guard(tmp_path / "home", policy(provider.port, trial, backup(provider.port), BUCKET)) as guard:
+        localguard(guard, "experiment", "start", "--endpoint", "trial", "--hours", "1", "--reason", "compare")
+        token = Tokens(Home(guard.home)).create(workspace="w", now="2026-11-28T00:00:00Z")
+        assert send(guard, prefix=f"/w/{token}") == "200"
+        paid = [(one.metadata or {})["cost_bucket"] for one in guard.records("intent")]
+        assert paid == ["experiment:trial", "w-eng"]

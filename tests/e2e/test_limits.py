@@ -122,6 +122,33 @@ def test_a_fallback_that_policy_does_not_allow_gets_nothing(home: Path, provider
     assert provider.content == []
 
 
+ROUTED = """
+[[rules]]
+id = "elsewhere"
+effect = "allow"
+when = { endpoints = ["other"] }
+route = { endpoint = "backup" }
+
+[[rules]]
+id = "rest"
+effect = "allow"
+"""
+
+
+@pytest.mark.parametrize("way", ["fallback", "route"])
+def test_a_token_for_some_endpoints_is_good_for_no_other_by_a_detour(home: Path, provider: Provider, way: str) -> None:
+    dead = endpoint("compatible", free_port(), fallback="backup")
+    with guard_with(home, provider, dead, backup(provider.port), WORKSPACE, ROUTED.replace("other", "openai")) as guard:
+        token = Tokens(Home(guard.home)).create(
+            workspace="w", now="2026-11-28T00:00:00Z", endpoints=("compatible", "openai")
+        )
+        reply = ask(guard, "compatible" if way == "fallback" else "chat", "m", prefix=f"/w/{token}")
+        assert reply.status == (502 if way == "fallback" else 403)
+        assert "token is not good for endpoint backup" in reply.json["error"]["message"]
+        assert ask(guard, "compatible" if way == "fallback" else "chat", "m", prefix=prefix(guard)).status == 200
+    assert len(provider.content) == 1
+
+
 def test_the_fallback_s_own_obligations_bind_there(home: Path, provider: Provider) -> None:
     mail = "jo.doe@" + "northmill.io"
     dead = endpoint("compatible", free_port(), fallback="backup")
