@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from localguard.audit.origins import evidence, next_step
 from localguard.audit.queries import Record
 
 
@@ -55,7 +56,7 @@ def explain(records: Sequence[Record]) -> Explanation:
     if refusal:
         paragraphs.append(_refusal(refusal))
     if outcome:
-        paragraphs.append(_outcome(outcome, request))
+        paragraphs += [_outcome(outcome, request), _origin(outcome, request)]
     paragraphs.append(Paragraph("Approval", tuple(_said(r) for r in records if r.kind == "control")))
     paragraphs.append(Paragraph("Records", tuple(f"{r.seq}  {r.time}  {r.kind}" for r in records)))
     return Explanation(
@@ -64,23 +65,6 @@ def explain(records: Sequence[Record]) -> Explanation:
         paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph.lines),
         next_step=_next_step(request, refusal, outcome),
     )
-
-
-NEXT_STEPS: Mapping[str, str] = {
-    "agent": "The agent sent what the provider does not accept. Update the agent, or report this id to its maintainers.",
-    "instructions": "An instruction file led the agent here. Read the files named above.",
-    "guard": "The guard itself failed. Run `localguard doctor`, and report this id with what it says.",
-    "policy": "Ask whoever owns the policy, or choose another model or endpoint: `localguard endpoint list`.",
-    "redaction": "See the findings above; policy can allow a class of data for an endpoint: `localguard policy show`.",
-    "budget": "The budget of this work is used up; its owner can raise it.",
-    "network": "The endpoint could not be reached. Check the connection, then send again.",
-    "gateway": "A gateway between here and the model failed. Send again; if it stays, ask the endpoint's owner.",
-    "provider": "The provider failed. Send again; its status page may say more.",
-    "rate limit": "The provider limits the rate. Wait, or use another endpoint.",
-    "local model": "The local model server failed. See whether it runs and has the model loaded.",
-    "tool": "A tool of the agent failed. Its own output says more.",
-}
-"""Origin of a failure to what a person can do about it."""
 
 
 def _last(records: Sequence[Record], kind: str) -> Record | None:
@@ -98,7 +82,8 @@ def _headline(intent: Record | None, refusal: Record | None, outcome: Record | N
         case "completed":
             return f"answered with status {m.get('status')}."
         case "failed":
-            return f"failed with status {m.get('status')}; the origin is the {m.get('origin') or 'unknown'}."
+            how = "without an answer" if m.get("status") is None else f"with status {m['status']}"
+            return f"failed {how}; the origin is the {m.get('origin') or 'unknown'}."
         case "cut":
             return f"broken off before the reply was whole; the origin is the {m.get('origin') or 'unknown'}."
         case "cancelled":
@@ -133,6 +118,7 @@ def _request(record: Record) -> Paragraph:
                 "endpoint",
                 _join(m.get("endpoint"), m.get("endpoint_class") and f"({m['endpoint_class']}, {m.get('provider')})"),
             ),
+            ("supported by", m.get("support")),
             ("call", _join(m.get("method"), m.get("route"))),
             ("model", m.get("model")),
             ("sent again", _again(m)),
@@ -217,6 +203,7 @@ def _refusal(record: Record) -> Paragraph:
             ("status", m.get("status")),
             ("code", m.get("code")),
             ("origin", m.get("origin")),
+            ("by", m.get("rule")),
             ("reason", m.get("reason")),
         ),
     )
@@ -255,6 +242,12 @@ def _outcome(record: Record, request: Record | None) -> Paragraph:
     return Paragraph("Outcome", lines + withheld + stale)
 
 
+def _origin(record: Record, request: Record | None) -> Paragraph:
+    replaced = sum(finding.get("count", 1) for finding in (request and request.findings) or ())
+    lines = evidence((request and request.metadata) or {}, record.metadata or {}, replaced)
+    return Paragraph("Where it came from", lines)
+
+
 def _cost(metadata: Mapping[str, Any]) -> str | None:
     if metadata.get("cost_usd") is None:
         return None
@@ -271,8 +264,8 @@ def _next_step(request: Record | None, refusal: Record | None, outcome: Record |
     m = (outcome and outcome.metadata) or {}
     if m.get("state") == "unknown":
         return "Look whether the agent got its answer, and send again if it did not."
-    advice = NEXT_STEPS.get(m.get("origin") or "")
-    support = ((request and request.metadata) or {}).get("support")
+    asked = (request and request.metadata) or {}
+    advice, support = next_step(asked, m), asked.get("support")
     return f"{advice} {support} supports this endpoint." if advice and support else advice
 
 

@@ -332,6 +332,8 @@ class RefusalMetadata(ExchangeContext, total=False):
     origin: Required[FailureOrigin]
     reason: Required[str]
     next_step: Required[str]
+    rule: str
+    """What refused it: a rule of the policy, a budget, a limit, or a rule that the guard itself keeps."""
 
 
 class MetadataCall(TypedDict):

@@ -120,16 +120,16 @@ class Guard:
             await self._scan_pool.built()  # without it nothing can be scanned, nor scrubbed for the log
             exchange = await self._locate(request, admitted, policy, exchange_id)
         except AdmissionRefused as refused:
-            return _unlocated(request, admitted, policy, refusals.of_admission(refused), exchange_id)
+            return await self._unlocated(request, admitted, policy, refusals.of_admission(refused), exchange_id)
         except ScannerFailed as error:
-            return _unlocated(request, admitted, policy, refusals.of_scanner(error), exchange_id)
+            return await self._unlocated(request, admitted, policy, refusals.of_scanner(error), exchange_id)
         except (KeychainUnavailable, KeysDamaged, TokensDamaged) as error:
-            return _unlocated(request, admitted, policy, refusals.of_keys(error), exchange_id)
+            return await self._unlocated(request, admitted, policy, refusals.of_keys(error), exchange_id)
         except ConnectionError:
             raise  # the client has gone
         except Exception as error:
             log.error("a request could not be located: %s", places(error))
-            return _unlocated(request, admitted, policy, refusals.INTERNAL, exchange_id)
+            return await self._unlocated(request, admitted, policy, refusals.INTERNAL, exchange_id)
         self._billing.prepare(exchange.caller.endpoint)
         passed = False
         try:
@@ -260,12 +260,13 @@ class Guard:
             return web.Response(status=refusal.status, body=body, headers=[*HEADERS, (EXCHANGE, exchange.id)])
         return refusals.response(shape_of(exchange), refusal, exchange.id)
 
-
-def _unlocated(
-    request: web.BaseRequest, admitted: Admitted, policy: PolicyState, refusal: Refusal, exchange_id: str
-) -> web.Response:
-    """A refusal of a request of which nothing but its head is known."""
-    endpoint = policy.endpoints.get(admitted.endpoint)
-    shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
-    agent, _ = agent_of(request.headers.get("User-Agent"), None)
-    return refusals.response(shape, refusals.for_agent(refusal, agent), exchange_id)
+    async def _unlocated(
+        self, request: web.BaseRequest, admitted: Admitted, policy: PolicyState, refusal: Refusal, exchange_id: str
+    ) -> web.Response:
+        """Refuse a request of which nothing but its head is known."""
+        endpoint = policy.endpoints.get(admitted.endpoint)
+        shape = error_shape(endpoint.kind if endpoint else admitted.endpoint, admitted.path)
+        agent, _ = agent_of(request.headers.get("User-Agent"), None)
+        refusal = refusals.for_agent(refusal, agent)
+        await self._recorder.unlocated(exchange_id, agent, endpoint, refusal)
+        return refusals.response(shape, refusal, exchange_id)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from localguard.policy.price import NOTHING, Price
 from localguard.proxy.admission import Admitted
 from localguard.proxy.callers import Caller
 from localguard.proxy.headers import Positions
+from localguard.proxy.origins import ErrorBody
 from localguard.redact.vault import Vault
 from localguard.wire.format import WireFormat
 
@@ -74,6 +75,8 @@ class Exchange:
     reply_bytes: int = 0
     status: int | None = None
     reply: ReplyRestorer | None = None
+    error: ErrorBody = field(default_factory=ErrorBody)
+    """What the body of an error reply says."""
     price: Price | None = None
     """Of the model that was asked for; None where nothing is billed."""
     reserved: Decimal = NOTHING

@@ -8,6 +8,7 @@ from contextlib import suppress
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
+from localguard.policy.model import Endpoint
 from localguard.policy.price import NOTHING, spelled
 from localguard.proxy import records, refusals
 from localguard.proxy.billing import Bill
@@ -17,6 +18,7 @@ from localguard.proxy.refusals import Refused
 from localguard.wire.refusal import Refusal
 
 _RECENT = 200
+_MOST_UNLOCATED = 60
 
 
 class Recorder:
@@ -27,6 +29,8 @@ class Recorder:
         self.recent: deque[dict[str, object]] = deque(maxlen=_RECENT)
         self._store = store
         self._control = control
+        self._unlocated = 0, 0
+        """The minute, and how many requests were refused in it of which only the head was known."""
 
     @property
     def log_writable(self) -> bool:
@@ -93,15 +97,33 @@ class Recorder:
                 session=exchange.session if exchange.redacted is not None else None,
                 metadata={
                     **records.context(exchange),
-                    "status": refusal.status,
-                    "code": f"localguard_{refusal.code}",
-                    "origin": refusal.origin,
-                    "reason": refusal.reason,
-                    "next_step": refusal.next_step,
-                    "rule": refusal.rule,
+                    **records.refused(refusal),
                 },
                 local=records.local(exchange),
             )
+
+    async def unlocated(self, exchange: str, agent: str | None, endpoint: Endpoint | None, refusal: Refusal) -> None:
+        """Record the refusal of a request of which only its head is known, so that its id can be explained.
+
+        60 a minute are: whoever sends no more than heads can fill no disk.
+        """
+        self.counters.refused += 1
+        minute = int(time.monotonic() // 60)
+        if minute != self._unlocated[0]:
+            self._unlocated = minute, 0
+        self._unlocated = minute, self._unlocated[1] + 1
+        if self._unlocated[1] > _MOST_UNLOCATED:
+            return
+        known: dict[str, object] = {"agent": agent}
+        if endpoint is not None:
+            known |= {
+                "endpoint": endpoint.name,
+                "endpoint_class": str(endpoint.endpoint_class),
+                "provider": endpoint.kind,
+                "support": endpoint.support,
+            }
+        with suppress(LogUnavailable, RecordInvalid):
+            await self._store.durable("refusal", exchange=exchange, metadata=known | records.refused(refusal))
 
     def outcome(
         self, exchange: Exchange, state: str, origin: str | None, error: str | None, bill: Bill | None = None

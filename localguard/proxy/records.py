@@ -28,6 +28,7 @@ from localguard.proxy.billing import Bill
 from localguard.proxy.callers import Caller
 from localguard.proxy.known_heads import retries_of
 from localguard.proxy.live import Exchange
+from localguard.wire.refusal import Refusal
 
 _MAX_FINDINGS = 500
 """Entries of one record; the rest is counted in the last one."""
@@ -192,6 +193,18 @@ def outcome(
         made["unknown_placeholders"] = len(reply.report.unknown)
         made["near_misses"] = reply.report.near_misses
     return made
+
+
+def refused(refusal: Refusal) -> dict[str, object]:
+    """What the agent is told of a refusal."""
+    return {
+        "status": refusal.status,
+        "code": f"localguard_{refusal.code}",
+        "origin": refusal.origin,
+        "reason": refusal.reason,
+        "next_step": refusal.next_step,
+        "rule": refusal.rule,
+    }
 
 
 def reservation(exchange: Exchange) -> IntentMetadata:

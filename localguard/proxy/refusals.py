@@ -70,7 +70,7 @@ def response(shape: str, refusal: Refusal, exchange: str) -> web.Response:
 
 def of_admission(refused: AdmissionRefused) -> Refusal:
     """A head that may not pass."""
-    return Refusal(refused.status, refused.code.removeprefix("localguard_"), "admission", refused.message, "")
+    return Refusal(refused.status, refused.code.removeprefix("localguard_"), "admission", refused.message, "", "agent")
 
 
 def of_body(error: BodyError | CodingError) -> Refusal:
@@ -119,7 +119,12 @@ CHARSET = Refusal(
 
 def of_request(refused: RequestRefused) -> Refusal:
     """A request that could not be read or redacted."""
-    return Refusal(refused.status, refused.code, refused.rule, refused.reason, refused.next_step, "redaction")
+    origin = "agent" if refused.code in _UNREADABLE else "redaction"
+    return Refusal(refused.status, refused.code, refused.rule, refused.reason, refused.next_step, origin)
+
+
+_UNREADABLE = frozenset({"body_invalid", "head_invalid"})
+"""What the agent sent is no request; the other reasons lie in what was to be replaced."""
 
 
 def of_scanner(error: LocalguardError) -> Refusal:
@@ -172,6 +177,7 @@ TAG_COLLISION = Refusal(
     "placeholder-unique",
     "Two values would get the same placeholder, and one of them could come back in the other's place.",
     "Remove one of the values.",
+    "redaction",
 )
 
 UNSEEN_RESPONSE = Refusal(

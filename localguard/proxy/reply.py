@@ -4,12 +4,13 @@ import time
 
 from aiohttp import web
 
+from localguard.audit.fields import FailureOrigin
 from localguard.exchange.reply import Framing, ReplyRestorer
-from localguard.policy.model import EndpointClass
 from localguard.proxy.connection import Limits, Reply
 from localguard.proxy.headers import joined, reply_headers
 from localguard.proxy.live import Exchange
-from localguard.proxy.upstream import UpstreamError, UpstreamRefused, UpstreamReply
+from localguard.proxy.origins import KEPT, is_local, origin_of_error, origin_of_status, read_error
+from localguard.proxy.upstream import UpstreamReply
 from localguard.wire.coding import StreamDecoder, coding_of
 from localguard.wire.generic import GENERIC
 from localguard.wire.multipart import MULTIPART
@@ -61,10 +62,13 @@ async def give_reply(
     whole = framing in (Framing.JSON, Framing.UNDECIDED)
     if not whole:
         await response.prepare(request)
+    failure = bytearray()
     async for chunk in upstream_reply.chunks():
         if exchange.first_byte is None:
             exchange.first_byte = time.monotonic()
         exchange.reply_bytes += len(chunk)
+        if upstream_reply.status >= 400 and len(failure) < KEPT:
+            failure += chunk
         made = restorer.feed(decoder.feed(chunk)) if decoder is not None else chunk
         if whole and restorer.framing not in (Framing.JSON, Framing.UNDECIDED):
             whole = False  # what came is a stream after all
@@ -81,6 +85,8 @@ async def give_reply(
     if whole:
         response.whole(len(rest))
         await response.prepare(request)
+    if failure:
+        exchange.error = read_error(bytes(failure), joined(given, "content-encoding"))
     if exchange.method == "POST" and upstream_reply.status < 300:
         for name in restorer.held:
             exchange.memory.responses.put(name, True)  # what it stands for passed through here
@@ -88,25 +94,16 @@ async def give_reply(
     return response
 
 
-def origin_of(failure: UpstreamError) -> str:
-    """Where a failure to reach the upstream came from, for the log."""
-    return "policy" if isinstance(failure, UpstreamRefused) else "network"
-
-
-def judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, str | None, str | None]:
+def judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, FailureOrigin | None, str | None]:
     """State, origin and code of an exchange whose reply was given to its end."""
-    status = reply.status
-    if status == 429:
-        return "failed", "rate limit", "429"
+    status, local = reply.status, is_local(exchange.caller.endpoint)
     if status >= 400:
-        local = exchange.caller.endpoint.endpoint_class is EndpointClass.LOCAL
-        return "failed", "local model" if local else "provider", str(status)
+        return "failed", origin_of_status(status, exchange.error, local=local), exchange.error.code or str(status)
     observed = exchange.reply.observed if exchange.reply is not None else None
     if observed is not None and observed.error is not None:
-        guard = observed.error.startswith("localguard_")
-        return "failed", "guard" if guard else "provider", observed.error[:80]
+        return "failed", origin_of_error(observed.error, local=local), observed.error[:80]
     if observed is not None and exchange.reply is not None and not observed.complete:
         streamed = exchange.reply.framing in (Framing.SSE, Framing.NDJSON)
         if streamed and reply.close_delimited and exchange.format.name not in _WITHOUT_END:
-            return "cut", "provider", "no-end-mark"
+            return "cut", "local model" if local else "provider", "no-end-mark"
     return "completed", None, None

@@ -17,9 +17,10 @@ from localguard.proxy.connection import Limits, cut, places
 from localguard.proxy.credentials import credential_headers
 from localguard.proxy.headers import upstream_headers, without_credentials
 from localguard.proxy.live import Exchange
+from localguard.proxy.origins import is_local, origin_of_failure
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.recorder import Recorder
-from localguard.proxy.reply import give_reply, judge, origin_of
+from localguard.proxy.reply import give_reply, judge
 from localguard.proxy.turns import Turns
 from localguard.proxy.upstream import READ_TIMEOUT, Destination, Upstream, UpstreamError, joined_url
 from localguard.wire.coding import CodingError
@@ -86,7 +87,7 @@ class Sending:
                 return response
         except UpstreamError as failure:
             state = "cut" if exchange.first_byte is not None else "failed"
-            origin = origin_of(failure)
+            origin = origin_of_failure(failure, local=is_local(endpoint))
             exchange.sent = failure.sent
             error = type(failure).__name__
             if request.writer.output_size > 0:

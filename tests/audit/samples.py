@@ -107,6 +107,7 @@ REFUSAL: RefusalMetadata = {
     "origin": "policy",
     "reason": "Incident work may not leave.",
     "next_step": "Use the endpoint azure-incident.",
+    "rule": "incident-stays-inside",
 }
 
 

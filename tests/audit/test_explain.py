@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from localguard.audit.explain import NEXT_STEPS, Explanation, explain
+from localguard.audit.explain import Explanation, explain
 from localguard.audit.fields import FailureOrigin
+from localguard.audit.origins import NEXT_STEPS
 from localguard.audit.queries import Log, Record
 from localguard.audit.store import Store
 from tests.audit.samples import (
@@ -86,7 +87,7 @@ def test_a_refusal_after_an_intent_does_not_claim_that_nothing_was_sent() -> Non
 
 @pytest.mark.parametrize("origin", FailureOrigin.__args__)  # type: ignore[attr-defined]
 def test_every_origin_of_a_failure_has_a_next_step_and_names_who_supports_the_endpoint(origin: str) -> None:
-    explanation = explain([intent(), outcome(state="failed", status=502, origin=origin)])
+    explanation = explain([intent(), outcome(state="failed", status=None, origin=origin)])
     assert f"the origin is the {origin}" in explanation.headline
     assert explanation.next_step == f"{NEXT_STEPS[origin]} platform-team supports this endpoint."
 
