@@ -192,6 +192,7 @@ class InstructionFile(TypedDict, total=False):
     digest: Required[str]
     """The keyed digest that stands in ``metadata``."""
     matches_disk: bool
+    """Whether what the agent sent holds the file as it was in the work tree then; absent where nobody can tell."""
 
 
 class PeerEntry(TypedDict, total=False):

@@ -118,6 +118,8 @@ class WorkspaceMemory:
         """Ids of responses, their items, conversations and the like that replies of this process named."""
         self.requests: Bounded[bytes, str] = Bounded(10_000)
         """What tells requests alike, and the exchange that sent one last."""
+        self.instructions: Bounded[tuple[str, str], bool] = Bounded(10_000)
+        """Whether an instruction file, by name and digest, was the file on disk when it was first seen; nothing where nobody can tell."""
         self.signatures: Bounded[bytes, bool] = Bounded(10_000)
         """Digests of signed texts, with their signatures, that a reply of this process brought."""
         self.numbers: Bounded[bytes, bool] = Bounded(10_000)

@@ -30,6 +30,7 @@ from localguard.exchange.facts import (
 from localguard.exchange.head import Head
 from localguard.exchange.head_reading import HeadReading
 from localguard.exchange.history import Held, named_by_items, named_by_members, named_by_path
+from localguard.exchange.instructions import Quote, quoted
 from localguard.exchange.items import Item, Output, Replaced
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.opaque import OpaqueLeaves
@@ -87,6 +88,8 @@ class RequestReading:
         self._opaque = OpaqueLeaves(memory, self._scanning)
         self._body = body
         self._new_bytes = 0
+        self.quotes: list[Quote] = []
+        """What its new pieces quote of instruction files, once the findings are in."""
         self._attached: list[tuple[Opaque, bytes]] = []
         self._split: Split | None = None
         self._works: list[_Work] = []
@@ -185,7 +188,7 @@ class RequestReading:
             tools=tool_names(work.piece, work.texts.document.value),
             attachments=frozenset(work.texts.attachments),
             unread=unread,
-            instructions=self._instructions(raw),
+            instructions=self._instructions(raw, work.texts),
             held=self._opaque.held(work.texts.opaque),
             opening=self._opening(work),
             references=named_by_items(self._format.name, work.piece, work.texts.document.value),
@@ -198,11 +201,12 @@ class RequestReading:
         found = opening(work.piece.member, work.texts.document.value)
         return (found[0], self._memory.fingerprint(found[1])) if found is not None and found[1] else None
 
-    def _instructions(self, raw: bytes) -> tuple[tuple[str, str], ...]:
+    def _instructions(self, raw: bytes, texts: Texts) -> tuple[tuple[str, str], ...]:
         names = instruction_names(raw)
         if not names:
             return ()
         digest = self._memory.fingerprint(raw.decode("utf-8", "replace"))
+        self.quotes += quoted(names, digest, [text.leaf.text for text in texts.texts])
         return tuple((name, digest) for name in names)
 
     @property

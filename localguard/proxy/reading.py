@@ -5,12 +5,15 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 from aiohttp import web
 
+from localguard.config.instruction_files import instruction_files
 from localguard.detect.finding import Finding
 from localguard.detect.rules import RuleInvalid
+from localguard.exchange.instructions import Quote, matches
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.request import Head, RequestReading, RequestRefused
 from localguard.proxy import refusals
@@ -105,6 +108,8 @@ class Reader:
             raise Refused(refusals.of_scanner(ScanTimeout("the repository's rules take too long"))) from None
         except (ScanTimeout, ScannerFailed) as error:
             raise Refused(refusals.of_scanner(error)) from None
+        if reading.quotes:
+            await asyncio.to_thread(_compare, exchange, reading.quotes)
         facts = reading.facts
         exchange.facts = replace(facts, model=facts.model or model_in_path(admitted.path))
         return reading
@@ -122,6 +127,18 @@ class Reader:
             return await asyncio.wait_for(judging, _JUDGING_SECONDS)
         finally:
             over.set()
+
+
+def _compare(exchange: Exchange, quotes: Sequence[Quote]) -> None:
+    """Remember which instruction files that the request quotes for the first time are those of its work tree."""
+    workspace, peer = exchange.caller.workspace, exchange.caller.peer
+    if workspace.root is None:
+        return
+    cwd = peer.cwd if peer is not None else None
+    for quote in quotes:
+        same = matches(quote, instruction_files(workspace.root, Path(cwd) if cwd else None, quote.name))
+        if same is not None:
+            exchange.memory.instructions.put((quote.name, quote.digest), same)
 
 
 async def off_loop(step: Callable[[], T], size: int) -> T:

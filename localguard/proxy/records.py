@@ -7,6 +7,7 @@ from localguard.audit.fields import (
     ExchangeContext,
     FileEdit,
     FindingEntry,
+    InstructionFile,
     IntentLocal,
     IntentMetadata,
     ObligationsEntry,
@@ -148,7 +149,15 @@ def local(exchange: Exchange) -> IntentLocal:
             RuleSource(id=rule.id, file=rule.file, line=rule.line) for rule in decision.deciding if rule.file
         ]
     if facts is not None and facts.instructions:
-        made["instructions"] = [{"name": name, "digest": digest} for name, digest in facts.instructions]
+        made["instructions"] = [_instruction(exchange, *one) for one in facts.instructions]
+    return made
+
+
+def _instruction(exchange: Exchange, name: str, digest: str) -> InstructionFile:
+    made = InstructionFile(name=name, digest=digest)
+    matches = exchange.memory.instructions.get((name, digest))
+    if matches is not None:
+        made["matches_disk"] = matches
     return made
 
 
