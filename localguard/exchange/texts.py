@@ -6,6 +6,7 @@ back gives exactly those slices. A JSON text inside a boundary text is looked in
 """
 
 import base64
+import codecs
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ _ASCII = bytes(range(128))
 _WITHOUT_HIGH = _ASCII + b"?" * 128
 """Text in a character set that is not named, byte for byte: what its letters beyond ASCII are cannot be told."""
 _HEAD_BASE64 = 1024
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = bytes((*range(9), *range(14, 27), *range(28, 32), 127))
+_WIDE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _MEDIA_MEMBERS = ("data", "images", "file_data")
 _SNIFFED = 1400
 _TO_STANDARD = str.maketrans("-_", "+/")
@@ -77,9 +84,12 @@ class Encoded:
     end: int
     url_safe: bool
     padded: bool
+    wide: str | None = None
+    """The coding of two or four bytes a letter that it came in, while it is worked on as UTF-8."""
 
     def spell(self, raw: bytes) -> bytes:
         """`raw` as base64 in the spelling that it came in."""
+        raw = raw if self.wide is None else raw.decode("utf-8").encode(self.wide)
         made = base64.urlsafe_b64encode(raw) if self.url_safe else base64.b64encode(raw)
         return made if self.padded else made.rstrip(b"=")
 
@@ -230,7 +240,11 @@ def _is_utf8(raw: bytes) -> bool:
 
 def _is_eight_bit(raw: bytes) -> bool:
     """Whether bytes that are no UTF-8 are text in an older character set: mostly ASCII, and not short."""
-    return len(raw) >= _LEAST_EIGHT_BIT and 4 * len(raw.translate(None, _ASCII)) < len(raw)
+    return (
+        len(raw) >= _LEAST_EIGHT_BIT
+        and raw.translate(None, _CONTROLS) == raw
+        and 4 * len(raw.translate(None, _ASCII)) < len(raw)
+    )
 
 
 def _text_in_base64(leaf: str, *, eight_bit: bool) -> tuple[bytes, Encoded] | None:
@@ -244,16 +258,38 @@ def _text_in_base64(leaf: str, *, eight_bit: bool) -> tuple[bytes, Encoded] | No
     alphabet = b"-_" if url_safe else None
     if len(body) < _LEAST_BASE64 or len(body) % 4 == 1:
         return None
+    padded = leaf.endswith("=") or len(body) % 4 == 0
     try:
         # the beginning tells nearly all media apart; an exact end is only looked for where that is text
-        if _BINARY.search(base64.b64decode(body[: _HEAD_BASE64 - _HEAD_BASE64 % 4][: len(body) // 4 * 4], alphabet)):
+        head = base64.b64decode(body[: _HEAD_BASE64 - _HEAD_BASE64 % 4][: len(body) // 4 * 4], alphabet)
+        wide = _wide_coding(head)
+        if wide is None and _is_binary(head):
             return None
         text = base64.b64decode(body + "=" * (-len(body) % 4), alphabet, validate=True)
+        if wide is not None:  # a byte order mark is a character of it like others
+            text = text.decode(wide).encode("utf-8")
     except ValueError:
         return None
-    if _BINARY.search(text) or not (_is_utf8(text) or (eight_bit and _is_eight_bit(text))):
+    if _is_binary(text) or not (_is_utf8(text) or (eight_bit and _is_eight_bit(text))):
         return None
-    return text, Encoded(start, len(leaf), url_safe, leaf.endswith("=") or len(body) % 4 == 0)
+    return text, Encoded(start, len(leaf), url_safe, padded, wide)
+
+
+def _is_binary(raw: bytes) -> bool:
+    """Whether too many control characters stand in `raw` for a text; one among sixteen, where random bytes have two."""
+    return len(raw.translate(None, _CONTROLS)) * 16 < len(raw) * 15
+
+
+def _wide_coding(head: bytes) -> str | None:
+    """UTF-16 or UTF-32, by its mark, or by the zeros beside most of its letters; None for what is neither."""
+    for mark, coding in _WIDE_MARKS:
+        if head.startswith(mark):
+            return coding
+    half = len(head) // 2
+    for first, coding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if half >= 8 and not head[1 - first :: 2].count(0) and head[first::2].count(0) * 8 > half * 7:
+            return coding
+    return None
 
 
 def bare_token(opaque: Opaque) -> str:

@@ -321,6 +321,18 @@ def test_signed_thinking_that_the_provider_wrote_is_trusted_with_exactly_its_tex
         workspace.send(MESSAGES, thinking(f"another text with {VALUES[0]}"))
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "stray control characters"])
+def test_an_attachment_in_wide_letters_or_with_stray_bytes_is_redacted_and_keeps_its_coding(coding: str) -> None:
+    workspace, stray = Workspace(), coding.startswith("stray")
+    content = f"# PowerShell wrote this \u00e9\u20ac\r\nDB_PASSWORD={VALUES[0]}\r\n" + ("\x00\x1a" if stray else "")
+    raw = content.encode("utf-8" if stray else coding)
+    body = {"messages": [{"content": [{"source": {"type": "base64", "data": base64.b64encode(raw).decode()}}]}]}
+    sent = json.loads(workspace.send(MESSAGES, body).body)["messages"][0]["content"][0]["source"]["data"]
+    written = base64.b64decode(sent).decode("utf-8" if stray else coding)
+    assert VALUES[0] not in written
+    assert workspace.turned_back(written) == content
+
+
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, bytes.hex, quote])
 def test_a_known_value_encoded_in_a_later_turn_is_replaced_and_comes_back(encode: Callable[[bytes], Any]) -> None:
     workspace = Workspace()
