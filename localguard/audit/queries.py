@@ -81,6 +81,15 @@ class Log:
             )
             yield from map(_read, rows)
 
+    def since(self, time: str) -> Iterator[Record]:
+        """All records from a time (RFC 3339) on, one at a time in order of seq."""
+        with self._errors():
+            rows = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE time >= ? ORDER BY seq",  # noqa: S608
+                (time,),
+            )
+            yield from map(_read, rows)
+
     def session_ids(self, beginning: str, limit: int) -> list[str]:
         """Up to ``limit`` sessions whose ids begin so."""
         with self._errors():

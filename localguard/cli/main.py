@@ -31,6 +31,7 @@ from localguard.cli import (
     serve,
     session,
     status,
+    support_bundle,
     task,
     workspace,
 )
@@ -68,6 +69,7 @@ agent.register(app)
 demo.register(app)
 status.register(app)
 doctor.register(app)
+support_bundle.register(app)
 scan.register(app)
 rules.register(app)
 allow.register(app)
