@@ -25,6 +25,7 @@ from localguard.errors import LocalguardError
 
 HOOK = "commit-msg"
 _MARK = "# localguard: commit trailers of agent sessions; `localguard git uninstall` takes this away"
+_END = "exit 0\n# localguard's hook ends here\n"
 _MADE = "# The directory of this hook was made for it.\n"
 _OURS = "localguard-hooks"
 _STATE = "installed.json"
@@ -128,6 +129,7 @@ def install(directory: Path, database: Path) -> Installed:
         )
     try:
         if found is not None and found.way == "file":
+            _check_whole(found.hook)
             _write(found.hook, _script(database, None, _MADE if _MADE in found.hook.read_text("utf-8") else ""))
         elif found is not None:
             _write_ours(repository, database, _before(repository))
@@ -159,6 +161,7 @@ def uninstall(directory: Path) -> bool:
     repository = repository_of(directory)
     try:
         if found.way == "file":
+            _check_whole(found.hook)
             made_it = _MADE in found.hook.read_text("utf-8")
             found.hook.unlink()
             if made_it and not any(found.hook.parent.iterdir()):
@@ -242,6 +245,13 @@ def _is_ours(hook: Path) -> bool:
         return False
 
 
+def _check_whole(hook: Path) -> None:
+    """Raise HooksUnchanged for a hook of ours that somebody has added lines to."""
+    text = hook.read_text("utf-8", "replace")
+    if not (text.startswith(f"#!/bin/sh\n{_MARK}\n") and text.endswith(_END)):
+        raise HooksUnchanged(f"{hook} was changed by hand. Take localguard's lines out of it yourself.")
+
+
 def _write(path: Path, text: str) -> None:
     """Write an executable file in one step: a commit that is under way reads the old one or the new one."""
     new = path.with_name(path.name + ".new")
@@ -258,7 +268,12 @@ def _script(database: Path, hooks: str | None, more: str = "") -> str:
     """The hook. It runs the former one first, whose no stands, and fails for nothing else."""
     former = more + (_FORMER.format(former=_in(hooks, HOOK)) if hooks is not None else "")
     python = " ".join(map(quote, (sys.executable, "-P", "-m", "localguard.cli.trailers", str(database))))
-    return _SCRIPT.replace("@MARK@", _MARK).replace("@FORMER@", former).replace("@TRAILERS@", python)
+    return (
+        _SCRIPT.replace("@MARK@", _MARK)
+        .replace("@FORMER@", former)
+        .replace("@TRAILERS@", python)
+        .replace("@END@", _END)
+    )
 
 
 _RUNNER = """#!/bin/sh
@@ -291,8 +306,7 @@ _SCRIPT = r"""#!/bin/sh
     git interpret-trailers --in-place --no-divider --if-exists addIfDifferent "$@" "$file"
 }
 (add "$1") </dev/null >/dev/null 2>&1
-exit 0
-"""
+@END@"""
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

@@ -222,3 +222,17 @@ def test_outside_of_a_work_tree_it_is_an_error_in_words(tmp_path: Path, database
     git(tmp_path, "init", "-q", "--bare", "bare.git")
     with pytest.raises(HooksUnchanged, match="no git work tree"):
         install(tmp_path / "bare.git", database)
+
+
+@pytest.mark.parametrize("lines", ["echo more\n", "#!/bin/bash\necho before\n"])
+def test_lines_that_somebody_added_to_the_hook_are_not_thrown_away(
+    repository: Path, database: Path, lines: str
+) -> None:
+    path = install(repository, database).hook
+    ours = path.read_text()
+    changed = lines + ours if lines.startswith("#!") else ours + lines
+    path.write_text(changed)
+    for change in (lambda: install(repository, database), lambda: uninstall(repository)):
+        with pytest.raises(HooksUnchanged, match="changed by hand"):
+            change()
+    assert path.read_text() == changed
