@@ -16,13 +16,24 @@ class OwnCredentials:
     def __init__(self, keys: Keys, commands: CredentialCommands) -> None:
         self._keys = keys
         self._commands = commands
+        self._fetching: dict[tuple[str, str], asyncio.Task[str]] = {}
 
     async def of(self, endpoint: Endpoint) -> str:
-        """The credential of an endpoint that does not use the agent's. Raises Refused."""
+        """The credential of an endpoint that does not use the agent's. Raises Refused.
+
+        However many requests wait for it, one thread does: a command or a keychain that takes its time holds up nobody else.
+        """
+        key = (endpoint.credential, origin_of(endpoint.base_url))
+        fetching = self._fetching.get(key)
+        if fetching is None:
+            self._fetching[key] = fetching = asyncio.create_task(asyncio.to_thread(self._fetch, endpoint))
+            fetching.add_done_callback(lambda _: self._fetching.pop(key))
         try:
-            if (command := endpoint.credential_command) is not None:
-                return await asyncio.to_thread(self._commands.get, command)
-            name = endpoint.keyring_name or ""
-            return await asyncio.to_thread(self._keys.get, name, origin_of(endpoint.base_url))
+            return await asyncio.shield(fetching)
         except (KeychainUnavailable, KeysDamaged, KeyUnknown, CredentialCommandFailed) as error:
             raise Refused(refusals.of_keys(error)) from None
+
+    def _fetch(self, endpoint: Endpoint) -> str:
+        if (command := endpoint.credential_command) is not None:
+            return self._commands.get(command)
+        return self._keys.get(endpoint.keyring_name or "", origin_of(endpoint.base_url))

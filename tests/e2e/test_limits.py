@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +48,6 @@ LOCAL = 'print("made-up-fallback-key")'
 
 
 def backup(port: int, **more: Any) -> str:
-    import sys
-
     return endpoint("backup", port, credential=f"command:{sys.executable} -c '{LOCAL}'", **more)
 
 
@@ -241,3 +240,25 @@ def test_the_guard_s_own_limit_is_a_429_in_words(home: Path, provider: Provider)
         assert record["origin"] == "rate limit"
         assert guard.get("/compatible/v1/models"), "a look at the models takes no turn"
     assert len(provider.content) == 2
+
+
+def test_a_slow_credential_command_holds_up_nobody_else(home: Path, provider: Provider, tmp_path: Path) -> None:
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    script = tmp_path / "slow.py"
+    script.write_text(
+        f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)\nprint('made-up-fallback-key')\n"
+    )
+    slow = endpoint("compatible", provider.port, credential=f"command:{sys.executable} {script}")
+    with guard_with(home, provider, slow, WORKSPACE) as guard, ThreadPoolExecutor(40) as pool:
+        place = prefix(guard)
+        waiting = [pool.submit(ask, guard, "compatible", "m", prefix=place) for _ in range(40)]
+        while not begun.exists():
+            time.sleep(0.01)
+        time.sleep(0.5)  # all of them are waiting now
+        try:
+            assert ask(guard, "chat", "m", prefix=place).status == 200
+            assert not any(one.done() for one in waiting)
+        finally:
+            go.touch()
+        assert {one.result(30).status for one in waiting} == {200}
