@@ -28,8 +28,7 @@ _MAX_HEADERS = 8192
 _PARAMETER = re.compile(r";\s*boundary=(?:\"([^\"\\]{1,70})\"|([^\s\";,]{1,70}))\s*(?=;|\Z)", re.IGNORECASE)
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _HEADER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}:[^\r\n\x00]*")
-_NAME = re.compile(r";\s*name=(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\";]+))", re.IGNORECASE)
-_FILE = re.compile(r";\s*filename\*?=", re.IGNORECASE)
+_DISPOSED = re.compile(r";\s*([\w-]+\*?)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s\";]*))")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MEDIA = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 
@@ -76,18 +75,22 @@ def to_json(body: bytes, boundary: str) -> bytes:
     written: list[dict[str, str]] = []
     for part in parts:
         lines = part.lines
-        disposition = lines.get("content-disposition", "")
-        named = _NAME.search(disposition)
-        name = (named[1] or named[2] or "") if named is not None else ""
+        disposed = _DISPOSED.findall(lines.get("content-disposition", ""))
+        said = [parameter.lower() for parameter, _, _ in disposed]
+        if len(set(said)) != len(said) or "name*" in said:
+            raise MultipartInvalid("a part is called in two ways")
+        name = next((quoted or bare for parameter, quoted, bare in disposed if parameter.lower() == "name"), "")
         entry = {"headers": part.headers}
         if not _is_text(part.content):
             media = lines.get("content-type", "").partition(";")[0].strip()
             media = media if _MEDIA.fullmatch(media) else "application/octet-stream"
             entry["data"] = f"data:{media};base64,{base64.b64encode(part.content).decode('ascii')}"
-        elif _FILE.search(disposition):
+        elif "filename" in said or "filename*" in said:
             entry["text"] = part.content.decode("utf-8")
         else:
             entry |= {"name": name, "value": part.content.decode("utf-8")}
+            if name in made:
+                raise MultipartInvalid(f"it names its {name} twice")
             if name == "model":
                 made["model"] = entry["value"]
             elif name == "stream":

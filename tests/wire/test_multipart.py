@@ -59,6 +59,16 @@ def test_fields_text_files_and_other_files_are_told_apart() -> None:
     assert read["parts"][4]["data"].startswith("data:application/octet-stream;base64,")
 
 
+def test_what_stands_in_quotes_is_no_parameter() -> None:
+    head = b'Content-Disposition: form-data; filename="a; name=model"; name="file"'
+    read = orjson.loads(to_json(form((head, b"large"), field("model", b"small")), "xYz"))
+    assert (read["model"], read["parts"][0].get("text")) == ("small", "large")
+    hidden = orjson.loads(
+        to_json(form((b'Content-Disposition: form-data; x="; name=model"; name="a"', b"large")), "xYz")
+    )
+    assert "model" not in hidden
+
+
 def test_what_was_replaced_is_what_goes_out() -> None:
     read = to_json(form(field("file", b"key=VALUE\n", b'; filename="VALUE.txt"')), "xYz")
     assert from_json(read.replace(b"VALUE", b"LG_X")) == form(
@@ -85,6 +95,9 @@ DOUBTFUL = {
     "long headers": form((b'Content-Disposition: form-data; name="' + b"a" * 9000 + b'"', b"x")),
     "base64": form(field("a", b"cGFzcw==", b"\r\nContent-Transfer-Encoding: base64")),
     "parts in a part": form(field("a", b"x", b"\r\nContent-Type: multipart/mixed; boundary=y")),
+    "two models": form(field("model", b"small"), field("model", b"large")),
+    "a part with two names": form((b'Content-Disposition: form-data; name="a"; name="model"', b"x")),
+    "a name in another coding": form((b"Content-Disposition: form-data; name*=utf-8''model", b"x")),
     "too many parts": form(*[field("a", b"x")] * 1001),
 }
 
