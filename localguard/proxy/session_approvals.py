@@ -1,8 +1,8 @@
 """Who approved what an agent did in a session: a control record of the session, made by a person's call.
 
-An agent cannot approve: a process that sent model traffic to this guard lately, or descends from one, is refused. What this
-does not protect against: other programs of the same user, an agent that has sent nothing since the guard started, and what a
-caller says of itself as its git identity.
+An agent cannot approve: a process that sent model traffic to this guard lately is refused, one that the log names as the
+session's own too (on Linux), and whatever descends from either. What this does not protect against: other programs of the same
+user, and what a caller says of itself as its git identity.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from localguard.audit.queries import Log
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
+from localguard.config.peer import descent, program_of
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 
@@ -34,9 +35,12 @@ class SessionApprovals:
         await self._callers.only_persons(given.request, "approve a session")
         session, note, identity = given.text("session"), given.text("note", ""), given.text("identity", "")
         try:
-            records, until = await asyncio.to_thread(self._extent, session)
+            peer = await self._callers.peer_of(given.request)
+            records, until, agents = await asyncio.to_thread(self._extent, session)
             if not records:
                 raise ControlRefused(404, "The log has no such session. `localguard session list` shows them.")
+            if peer is not None and peer.pid is not None and await asyncio.to_thread(_descends, peer.pid, agents):
+                raise ControlRefused(403, "An agent cannot approve a session. Do it in a terminal of your own.")
             by = user_name()
             await self._store.durable(
                 "control",
@@ -53,13 +57,21 @@ class SessionApprovals:
         self._control.publish("session-approval", {"session": session})
         return {"session": session, "by": by, "identity": identity or None, "records": records, "until": until}
 
-    def _extent(self, session: str) -> tuple[int, str]:
-        """How many records a session has, and the time of the last one."""
+    def _extent(self, session: str) -> tuple[int, str, set[tuple[int, str]]]:
+        """How many records a session has, the time of the last one, and the processes that sent it: id and program."""
         count, last = 0, ""
+        agents: set[tuple[int, str]] = set()
         with Log(self._database) as log:
             for record in log.whole_session(session):
                 count, last = count + 1, record.time
-        return count, last
+                peer = (record.local or {}).get("peer") or {}
+                agents.add((peer.get("pid", 0), str(peer.get("name"))))
+        return count, last, agents
+
+
+def _descends(pid: int, agents: set[tuple[int, str]]) -> bool:
+    """Whether a process is one of these, or descends from one. A process id alone says nothing: they are used again."""
+    return any((one, program_of(one)) in agents for one in descent(pid))
 
 
 def user_name() -> str:

@@ -92,6 +92,11 @@ def test_a_person_approves_a_session_and_an_agent_cannot(untouched: Guard, provi
     assert refused.returncode == 1
     assert "An agent cannot approve a session" in refused.stderr
     assert untouched.records("control")[-1].seq == approval.seq
+    untouched.stop()
+    untouched.start()  # it does not know who sent what before, but the log does
+    refused = localguard(untouched, "session", "approve", "s-own")
+    assert (refused.returncode, "An agent cannot" in refused.stderr) == (1, True)
+    assert localguard(untouched, "session", "approve", "s-work").returncode == 0
 
 
 QUOTING = """
