@@ -144,7 +144,7 @@ def _subject(exchange: Exchange, decision: Decision, request: bytes) -> Subject:
         endpoint=caller.endpoint.name,
         model=facts.model if facts is not None else None,
         rules=tuple(sorted(f"{rule.layer}/{rule.id}" for rule in decision.deciding)) or ("default",),
-        policy=caller.policy_digest,
+        policy=" ".join([caller.policy_digest, *(one.digest for one in caller.layers)]),  # repositories' too
         session=exchange.session or (facts.conversation if facts is not None else None),
         task=caller.task,
         request=memory.digest(b"approval", head, request),

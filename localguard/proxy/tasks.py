@@ -88,7 +88,7 @@ class TaskBoard:
         name, directory = given.text("workspace", ""), given.text("directory", "")
         if name:
             found = self._workspaces().named(name)
-        elif Path(directory).is_absolute():
+        elif Path(directory).is_absolute() and "\0" not in directory:
             found = self._workspaces().of_directory(Path(directory))
         else:
             raise ControlRefused(400, "Give a workspace by name, or a directory.")

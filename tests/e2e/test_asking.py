@@ -72,13 +72,14 @@ def send(
     before: str = "",
     after: str = "",
     endpoint: str = "openai",
+    place: Path | None = None,
 ) -> "subprocess.Popen[str]":
     """An agent of its own, in a process of its own, which runs `before` first and `after` last."""
     body = {"model": "stub-1", "messages": [{"role": "user", "content": text}]}
     url = f"{guard.url}/{endpoint}/v1/chat/completions"
     headers = {"X-LocalGuard-Task": task, "session-id": session}
     command = [sys.executable, "-c", before + AGENT + after, json.dumps(body), url, repr(headers)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=guard.environment())
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=guard.environment(), cwd=place)
 
 
 def said(agent: "subprocess.Popen[str]") -> str:
@@ -181,6 +182,22 @@ def test_without_an_answer_the_refusal_says_how_to_approve_and_a_later_approval_
     assert said(send(hasty, "another")).startswith("403")
     assert said(send(hasty, "late")) == "200"
     assert len(provider.content) == 1
+
+
+def test_an_approval_ends_with_the_repository_s_policy_that_asked(hasty: Guard, tmp_path: Path) -> None:
+    (tmp_path / ".git" / "objects").mkdir(parents=True)
+    (tmp_path / ".git" / "refs").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    rule = 'version = 1\n[[rules]]\nid = "here"\neffect = "ask"\nwhen = {{ models = ["{}"] }}\nreason = "Not without me."\n'
+    (tmp_path / ".localguard.toml").write_text(rule.format("stub-1") + '[[rules]]\nid = "rest"\neffect = "allow"\n')
+    answer = said(send(hasty, "in a repository", task="docs", place=tmp_path))
+    assert "Not without me." in answer
+    exchange = answer.partition("localguard approve ")[2].partition("`")[0]
+    localguard(hasty, "approve", exchange, "--for", "hour")
+    assert said(send(hasty, "another there", task="docs", place=tmp_path)) == "200"
+    (tmp_path / ".localguard.toml").write_text(rule.format("*") + '[[rules]]\nid = "rest"\neffect = "allow"\n')
+    time.sleep(1.1)  # for which a process's policy may be kept
+    assert said(send(hasty, "another there", task="docs", place=tmp_path)).startswith("403")
 
 
 def test_what_no_rule_asks_about_is_not_asked_about(hasty: Guard, provider: Provider) -> None:
