@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import money, policy
+from tests.bench import log, money, policy
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -405,6 +405,55 @@ async def budgets(rounds: int) -> list[Row]:
     ]
 
 
+# log
+
+
+async def appends(rounds: int) -> list[Row]:
+    """What the log's writer and its verifier can do."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        costs = []
+        for number in range(rounds):
+            (place / str(number)).mkdir()
+            costs.append(log.proof_cost(place / str(number)))
+        added, without, commit = sorted(costs)[len(costs) // 2]
+        rate = max(log.durable_rate(place / f"rate-{number}.db") for number in range(rounds))
+        log.written(place / "log.db", 100_000)
+        cpu, clock = min(log.verified(place / "log.db") for _ in range(rounds))
+        return [
+            Row(
+                "append: proof state adds to a durable commit of 64 records",
+                100 * added / commit,
+                20,
+                "%",
+                f"{ms(added)} to {ms(commit)}; of the processor's time alone {added / without:.0%}",
+            ),
+            Row("append: durable records a second, 64 writers", rate, 3_000, "/s", at_least=True),
+            Row("audit verify: 100,000 records (CPU)", cpu, 5, "s", f"{clock:.2f} s by the clock"),
+        ]
+
+
+async def million(rounds: int) -> list[Row]:
+    """Reading a log of a million records."""
+    with tempfile.TemporaryDirectory() as name:
+        path, count = Path(name) / "log.db", 1_000_000
+        log.written(path, count)
+        took = log.reads(path)
+        size = path.stat().st_size / count / 1_000
+        return [
+            Row(
+                "session show, of a million records",
+                1_000 * took["session show"],
+                50,
+                "ms",
+                f"{log.A_SESSION} of its own",
+            ),
+            Row("audit tail, of a million records", 1_000 * took["audit tail"], 50, "ms"),
+            Row("session list, of a million records", 1_000 * took["session list"], None, "ms"),
+            Row("database, a record", size, 2.5, "KB"),
+        ]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -414,4 +463,6 @@ MEASURES: dict[str, Measure] = {
     "start": start,
     "policy": policies,
     "money": budgets,
+    "log": appends,
+    "million": million,
 }
