@@ -7,7 +7,9 @@ characters: digests, UUIDs and ids in hexadecimal have not, and names in program
 
 import base64
 import binascii
+import itertools
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -37,7 +39,10 @@ _LIST: Final = re.compile(r"([\w.$-]+)\\?[\"']?[ \t]*(?P<sign>:|=>|:?=)[ \t]*[\[
 _MEMBER: Final = re.compile(
     r"(?:^|[\s{,\[\"'])[\"']?([\w.$-]+)\\?[\"']?[ \t]*:[ \t]*\\?[\"']?\Z|(?:^|[\s{,])[\"']([\w.$-]+)[\"'][ \t]*=>[ \t]*[\"']?\Z"
 )
-_SENTENCE: Final = re.compile(r"(?:[>*-][ \t]+)?[A-Za-z][\w'’]*(?:[ ,]+[\w'’()-]+)+:[ \t]+[\"'`]?\Z")
+_SENTENCE: Final = re.compile(
+    r"(?:[>*-][ \t]+)?[A-Za-z][\w'’]*(?:[ ,]+[\w'’()-]+)+:[ \t]+[\"'`]?\Z|\[?\d{1,2}:\d\d(?::\d\d)?\]?[ \t]+<?\w{2,24}>?:?[ \t]+\Z"
+)
+_CLAUSE: Final = re.compile(r"[.!?] +")  # what is asked before says nothing of what comes after
 _PLAIN_LABEL: Final = re.compile(
     r"(?i)(?:prod|production|staging|stage|dev|test|live|sandbox|old|new|here|this|mine|now|it|yes|ok|is|are|value|use|try|paste|copy|"
     r"add|set|to|with|from|works|this_one|one|that|answer|result|output|again|below|above|following|send|sent|got|given|hier|voici|aqu.|ecco|unauthorized|invalid|rejected|denied|"
@@ -87,7 +92,7 @@ def drawn_alone(candidate: Candidate) -> bool:
         return False  # a line of data, or a text of its own, which is an id as often as not
     if (
         _IN_ADDRESS.search(line)
-        or _PUBLIC.search(line[-80:])
+        or _PUBLIC.search(_CLAUSE.split(line[-80:])[-1])
         or _THING.search(line[-40:])
         or _STEMS.search(line[-120:])
     ):
@@ -103,6 +108,39 @@ def drawn_alone(candidate: Candidate) -> bool:
     if not told or NO_CREDENTIAL.intersection(words[-1:]) or _OPEN_NAMES.intersection(words):
         return False
     return not (_TELLING.intersection(words) and secret_key_type(name) is None)  # `pageToken`
+
+
+def drawn_line(candidate: Candidate) -> bool:
+    """A value that was drawn at random and is all that its line says, between lines in which people speak.
+
+    In a row of such lines, in data and beside the name of something else it is an id or a digest as often as not; and so is
+    a text that is nothing else. What stands farther away than one empty line says nothing.
+    """
+    if not 20 <= len(candidate.value) <= 64 or not _drawn(candidate.value):
+        return False
+    above = _next_to(reversed(candidate.before.split("\n")[:-1]))
+    below = _next_to(candidate.after.split("\n")[1:])
+    return bool(above) and _spoken(above) and (not below or _spoken(below) or bool(_ONE_WORD.fullmatch(below)))
+
+
+def _next_to(lines: Iterable[str]) -> str:
+    """The first of `lines`, or the second where that is empty."""
+    return next((line for line in itertools.islice(lines, 2) if line.strip()), "")
+
+
+def _spoken(line: str) -> bool:
+    """Whether a line is of a sentence or a command that is about nothing public."""
+    if not _TWO_WORDS.search(line) or _DATA_LINE.search(line) or any(map(_drawn, _LONG_RUN.findall(line))):
+        return False
+    return not (_PUBLIC.search(line[-80:]) or _THING.search(line[-40:] + " ") or _STEMS.search(line[-120:]))
+
+
+_TWO_WORDS: Final = re.compile(r"[^\W\d_]{2}[\w.@'’-]*[ ,.:!?]+[^\W_]|\^ ?[^\W\d_]{2}")
+_ONE_WORD: Final = re.compile(r"[a-z]{2,12}[.!?]?\r?")  # `ls`, `thanks`
+_DATA_LINE: Final = re.compile(
+    r"[{}\[\];<>|,=\\][ \t\r]*\Z|\A[ \t]*[{}\[\]<|#@/]|\A-{4}|\A[ \t]*[\w.-]+:[ \t]|:[ \t]*[|>]"
+)
+_LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
 def _name(line: str) -> tuple[str, bool]:

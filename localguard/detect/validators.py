@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from localguard.detect.alone import drawn_alone
+from localguard.detect.alone import drawn_alone, drawn_line
 from localguard.detect.bank_numbers import BANK_NUMBERS
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.contact_data import CONTACT_DATA
@@ -221,6 +221,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "literal_token": literal_token,
     "literal_wifi": literal_wifi,
     "mixed": mixed,
+    "drawn_line": drawn_line,
     "no_account_id": no_account_id,
     "not_placeholder": lambda candidate: not_placeholder(candidate.value),
     "pem_body": pem_body,
