@@ -126,6 +126,7 @@ def _request(record: Record) -> Paragraph:
             ("credential", _join(m.get("credential"), m.get("identity") and f"({m['identity']})")),
             ("cost bucket", m.get("cost_bucket")),
             ("tools", _list(m.get("tools"))),
+            ("results of tools", _counts(m.get("tool_results"))),
             ("instructions", _instructions(local.get("instructions"))),
             ("attachments", _counts(m.get("attachments"))),
         ),

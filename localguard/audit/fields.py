@@ -166,6 +166,8 @@ class ExchangeContext(TypedDict, total=False):
     """Keyed digests of the instruction files seen; their names are in ``local``."""
     attachments: dict[str, int]
     """Kind of attachment to how many of it."""
+    tool_results: dict[str, int]
+    """Results of tools that the request brings since the model spoke last: ``returned``, and ``failed`` as they say themselves."""
     request_bytes: int
     """Decoded body as the agent sent it."""
 

@@ -140,7 +140,7 @@ def _request(work: Work, seq: int, metadata: Mapping[str, Any], local: Mapping[s
         work.commits.setdefault(str(local["commit"]), seq)
     if local.get("root"):
         work.roots[str(local["root"])] += 1
-    work.tool_failures += _whole((metadata.get("tool_results") or {}).get("failed"))
+    work.tool_failures += 0 if metadata.get("repeats") else _whole((metadata.get("tool_results") or {}).get("failed"))
 
 
 def _outcome(work: Work, metadata: Mapping[str, Any], local: Mapping[str, Any]) -> None:

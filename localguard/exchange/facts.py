@@ -59,6 +59,8 @@ class Facts:
     """Tokens that the reply may have, over all of its choices, where the request says so."""
     claims: Claims
     """What it says about the place of the work, in its headers and its body."""
+    tool_results: tuple[int, int] = field(default=(0, 0), compare=False)
+    """How many results of tools came back since the model spoke last, and how many of them failed."""
     alike: bytes = field(default=b"", compare=False)
     """Keyed digest of its length, its beginning and its last item: what has this in common with an earlier request, and holds
     nothing new (`new_bytes`), is that request again."""

@@ -10,7 +10,7 @@ Steps, in order; each raises RequestRefused rather than let a byte through that 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from localguard.detect.documents import DocumentText
@@ -40,6 +40,7 @@ from localguard.exchange.rewriting import beside, restored_in, rewrite
 from localguard.exchange.scanning import Scanning
 from localguard.exchange.split import Piece, Split, split
 from localguard.exchange.texts import Opaque, Texts, is_plain, read_texts, widened
+from localguard.exchange.tool_results import tool_results
 from localguard.redact.redactor import Actions, learn, replacements
 from localguard.wire.format import WireFormat
 from localguard.wire.json_edit import JsonInvalid
@@ -243,8 +244,17 @@ class RequestReading:
             new_bytes=self._new_bytes,
             output_limit=output_limit(members),
             alike=self._alike(started),
+            tool_results=tool_results(self._newest_first()),
             claims=totals.claims.plus(claims_of(value.encode()) for _, value in self._head.headers if value[:1] == "{"),
         )
+
+    def _newest_first(self) -> Iterator[object]:
+        """What the pieces hold that were not there in an earlier request, up to the first item that was."""
+        for work in reversed(self._works):
+            if work.texts is not None:
+                yield work.texts.document.value
+            elif _INDEX.search(work.piece.where):
+                return
 
     def _alike(self, started: str | None) -> bytes:
         items = (work for work in reversed(self._works) if _INDEX.search(work.piece.where))

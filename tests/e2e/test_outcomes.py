@@ -63,6 +63,36 @@ def test_a_result_goes_through_the_running_guard_and_its_note_is_scrubbed(rated:
     assert (line["rated"], line["accepted_share"]) == (1, 1.0)
 
 
+FAILS = """
+import http.client, json, sys
+def turn(messages):
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": messages})
+    connection.request(
+        "POST", "/anthropic/v1/messages", body, {"Content-Type": "application/json", "X-Session-Id": "outcome-5"}
+    )
+    assert connection.getresponse().status == 200
+def result(id, bad):
+    call = {"type": "tool_use", "id": id, "name": "shell", "input": {"command": "make"}}
+    answer = {"type": "tool_result", "tool_use_id": id, "is_error": bad, "content": "line " * 2000}
+    return [{"role": "assistant", "content": [call]}, {"role": "user", "content": [answer]}]
+said = [{"role": "user", "content": "bump it"}]
+turn(said)
+for number, bad in enumerate((True, False, True)):
+    said += result(f"toolu_{number}", bad)
+    turn(said)
+"""
+
+
+def test_calls_of_tools_that_failed_are_counted_once_each(rated: Guard, provider: Provider) -> None:
+    """Though every request brings the whole history again."""
+    subprocess.run([sys.executable, "-c", FAILS, str(rated.port)], check=True, timeout=60)
+    told = [(one.metadata or {}).get("tool_results") for one in rated.records("intent") if one.session == "outcome-5"]
+    assert told == [None, {"returned": 1, "failed": 1}, {"returned": 1, "failed": 0}, {"returned": 1, "failed": 1}]
+    known = json.loads(rated.run("session", "outcome", "outcome-5", "--json"))
+    assert known["tool_calls_failed"] == 2
+
+
 def test_an_agent_cannot_judge_its_own_work(rated: Guard, provider: Provider) -> None:
     said = ask(rated, "outcome-3", "session", "outcome", "outcome-3", *RATE, "accepted", "--port", str(rated.port))
     assert "An agent cannot say what became of its own work" in said
