@@ -159,12 +159,15 @@ class Guard:
             self._heap.used(len(body))
 
     async def _commit(self, exchange: Exchange, body: bytes) -> None:
-        """The last steps before anything is sent: price, turn, money, record. Raises Refused."""
+        """The last steps before anything is sent: price, money, turn, record. Raises Refused.
+
+        Money first: a person may be asked about it, and nobody else waits for the answer.
+        """
         await self._billing.estimate(exchange)
+        await self._budgets.reserve(exchange, body)
         if exchange.has_body:
             caller = exchange.caller
             exchange.leave = await self._traffic.turn(caller.endpoint, caller.workspace.id, exchange.id)
-        await self._budgets.reserve(exchange, body)
         await self._recorder.intent(exchange, crowded=self._incoming.crowded)
 
     def _withdraw(self, exchange: Exchange) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from localguard.config.home import Home
 from localguard.config.workspace_tokens import Tokens
+from localguard.proxy.control_client import ControlClient
 from tests.e2e.guard import Guard, free_port, policy
 from tests.e2e.money import ask
 from tests.provider.script import Turn
@@ -262,3 +263,17 @@ def test_a_slow_credential_command_holds_up_nobody_else(home: Path, provider: Pr
         finally:
             go.touch()
         assert {one.result(30).status for one in waiting} == {200}
+
+
+def test_who_waits_for_a_person_s_answer_about_money_holds_no_turn(home: Path, provider: Provider) -> None:
+    limited = endpoint("compatible", provider.port, limits={"at_once": 1, "wait": 0.5})
+    money = '[[budgets]]\nworkspace = "w"\nlimit_usd = 0\nperiod = "day"\non_exceed = "ask"\n'
+    with guard_with(home, provider, limited, WORKSPACE, OTHER, money) as guard, ThreadPoolExecutor(1) as pool:
+        asks = pool.submit(ask, guard, "compatible", "m", prefix=prefix(guard))
+        client = ControlClient(Home(guard.home), guard.port, timeout=10)
+        while not (waiting := client.call("GET", "/approvals")["approvals"]):
+            time.sleep(0.05)
+        assert ask(guard, "compatible", "m", prefix=prefix(guard, "v")).status == 200
+        client.call("POST", f"/approvals/{waiting[0]['id']}", allow=False)
+        assert asks.result(30).status in (402, 403)
+        assert ask(guard, "compatible", "m", prefix=prefix(guard, "v")).status == 200
