@@ -20,6 +20,7 @@ _SNIPPET: Final = re.compile(
 _CHOSEN: Final = re.compile(r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]")
 
 
+_QUERY: Final = re.compile(r"&[A-Za-z_][\w.-]{0,40}=")  # the next parameter
 _ASSIGNED: Final = re.compile(r"([A-Za-z][\w.-]{1,60})=(?=[^\s=]{4})")
 
 
@@ -54,11 +55,17 @@ def has_number(value: str) -> bool:
     return bool(re.search(r"\d", value)) and not is_common(value)
 
 
+def unnamed(text: str, start: int, end: int) -> int:
+    """Where the value begins in the span: behind the name that it is given to, if there is one (`NAME=value`)."""
+    named = _ASSIGNED.match(text, start, end)
+    return named.end() if named and (secret_key_type(named[1]) or named[1].isupper()) else start
+
+
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """The span without what ends a sentence or marks it up on both sides, and without the name that it is given to."""
-    named = _ASSIGNED.match(text, start, end)
-    if named and (secret_key_type(named[1]) or named[1].isupper()):
-        start = named.end()
+    start = unnamed(text, start, end)
+    if (query := _QUERY.search(text, start, end)) is not None:
+        end = query.start()
     while end > start and text[end - 1] in ".:…" and end - start > 1:
         end -= 1
     while end - start > 2 and text[start] in "*_" and text[end - 1] in "*_":

@@ -82,7 +82,7 @@ _UNITS: Final[dict[str, tuple[bytes, ...]]] = {
     # Begins with a class and looks back from there, so that the engine skips to its bytes.
     "encoded/joined": (
         rb"(?P<joint>[\"'`\\](?<=[^\s\"'`].)(?:(?<=[\"'`])[ \t]*[+.&\\]?[ \t]*(?:\r?\n[ \t]*)?[\"'`]|(?<=\\)\r?\n)(?=[^\s\"'`])"
-        rb"(?![^\"'`\n]{0,80}[\"'`][ \t]*[:=]))",
+        rb"(?![^\"'`\n]{0,80}[\"'`][ \t]*[:=]|[A-Za-z_][A-Za-z0-9_.-]{1,40}=))",
     ),
 }
 """What each gate opens; without it that is taken as it stands: `=7C` is no escape in most texts. No two begin alike."""

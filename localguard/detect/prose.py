@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from localguard.detect import pairs, telling
-from localguard.detect.chosen import is_chosen, is_code, is_strong, is_told, trimmed
+from localguard.detect.chosen import is_chosen, is_code, is_strong, is_told, trimmed, unnamed
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.gated import Gated
 from localguard.detect.keynames import is_weak_key, secret_key_type
@@ -162,6 +162,8 @@ def _things(text: str) -> Iterator[_Span]:
             start, end = token.span(group)
             if group == "bare":
                 start, end = trimmed(text, start, end)
+            else:
+                start = unnamed(text, start, end)
             value = text[start:end]
             if (several and not linked and value.lower() not in _SEVERAL and not _LINK.fullmatch(value)) or (
                 words and _ASSIGNED.match(value)

@@ -56,6 +56,12 @@ _FOLLOWED: Final = re.compile(
 )
 
 
+# A value and a remark in brackets, another member behind a bar, a stroke or an escaped line break, a name before it.
+_BESIDE: Final = re.compile(
+    r"^\S{4,}[ \t]+(?:\([^()]*\)$|[|/][ \t]+[A-Za-z][\w ]{0,20}:[ \t])|^\S{4,}\\n|^[»„“«].*[«”“»]$"
+)
+_NAMED_AGAIN: Final = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+=\S")
+_WRAPPER: Final = re.compile(r"(?:Just|Some|Right|Ok|pure|return)[ \t(]+\"[^\"]+\"\)?$")
 _QUOTES: Final = ('"', "'", "`")
 
 
@@ -112,6 +118,8 @@ def literal_bare(candidate: Candidate) -> bool:
     """A literal value after `key: ` or `key = ` without quotes: YAML, INI, notes. Code is told from it by shape."""
     if candidate.key.startswith("--"):
         return False  # what tests report
+    if _BESIDE.search(candidate.value) or _NAMED_AGAIN.match(candidate.value) or _WRAPPER.match(candidate.value):
+        return False  # the rules for a word, a literal or a sentence take it
     return _NEXT_LABEL.search(candidate.value) is None and literal_value(candidate.value, candidate.key, "bare")
 
 
@@ -137,6 +145,8 @@ def literal_inline(candidate: Candidate) -> bool:
     value = candidate.value
     if _NO_TOKEN.search(candidate.before) or _MOUNTED.fullmatch(value):
         return False
+    if value[0] in "»«„“”" or _NAMED_AGAIN.match(value):
+        return False  # a sentence is read by itself
     if not (
         any(char.isdigit() for char in value)
         or re.search(r"[^\w.\[\]-]", value)

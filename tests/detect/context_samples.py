@@ -103,6 +103,7 @@ GENERATORS: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "ended": lambda rng: _some(rng, _ALNUM, 30) + rng.choice("-="),
     "digits25": lambda rng: _some(rng, _DIGIT[1:], 25),
     "digits8": lambda rng: _some(rng, _DIGIT[1:], 8),
+    "backslash": lambda rng: "\\",
     "base32": lambda rng: _some(rng, _UPPER + "234567", 32),
     "salt": lambda rng: _some(rng, _ALNUM + "!#%^*()-+=|:;?.", 64),
     "user": lambda rng: rng.choice(("admin", "root", "deploy", "svc_report", "jenkins", "app")),
