@@ -17,7 +17,7 @@ test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/test_docs.py
-	@$(BIN)/pytest
+	@sh packaging/tests.sh $(BIN)
 
 $(VENV)/.installed-run: pyproject.toml packaging/venv.sh
 	sh packaging/venv.sh $(VENV) .
