@@ -71,7 +71,7 @@ class Agent:
                 cwd=self.folder,
                 capture_output=True,
                 text=True,
-                timeout=20,
+                timeout=60,
                 check=False,
             )
             return done.stdout + done.stderr
