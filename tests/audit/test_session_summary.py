@@ -60,8 +60,8 @@ def test_any_text_is_one_code_span_of_one_line(text: str) -> None:
 
 
 def test_files_are_told_from_the_top_of_the_work_tree_and_others_by_name_alone() -> None:
-    files = ("/work/a/src/x.py", "/other/place/key.pem", "src/y.py", "../up.py", "C:\\other\\z.py")
-    text = markdown(Session("s", roots=Counter(["/work/a"]), files=Counter(files)))
+    files = ("/src/a/src/x.py", "/other/place/key.pem", "src/y.py", "../up.py", "C:\\other\\z.py")
+    text = markdown(Session("s", roots=Counter(["/src/a"]), files=Counter(files)))
     for told in ("`src/x.py`", "`…/key.pem`", "`src/y.py`", "`…/up.py`", "`…/z.py`"):
         assert f"- {told}\n" in text
     assert "other" not in text

@@ -95,6 +95,7 @@ GENERATORS: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "basic": lambda rng: base64.b64encode(f"ci:{_strong(rng)}".encode()).decode(),
     "uuid": lambda rng: str(uuid.UUID(bytes=rng.randbytes(16), version=4)),
     "ulid": lambda rng: "01" + _some(rng, "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 24),
+    "upper9": lambda rng: _some(rng, _UPPER + "234567", 9),
     "pin": lambda rng: str(rng.randint(100000, 999999)),
     "bcrypt": lambda rng: "$2" + "b$12$" + _some(rng, _ALNUM + "./", 53),
     "shadow": lambda rng: "$6$" + _some(rng, _ALNUM, 12) + "$" + _some(rng, _ALNUM + "./", 86),
