@@ -52,7 +52,7 @@ _NEXT_LABEL: Final = re.compile(r"[,;][ \t]+[A-Za-z][\w ]{0,40}[:=][ \t]")
 _MOUNTED: Final = re.compile(r"(?:id|type|source|src|target|dst|env|required|mode)=[^,]*(?:,\w+(?:=[^,]*)?)*")
 """`docker build --secret id=npmrc,src=…`: where a secret is, not what."""
 _FOLLOWED: Final = re.compile(
-    r"^\S*\d\S*[ \t]+(?:[.~]?/[\w./-]+|[a-z][a-z0-9_-]{1,20})(?:[ \t]+\S|$)|;[ ]?[A-Za-z][A-Za-z_ ]{1,30}=|&&|[ \t](?:\|\|?|;)[ \t]"
+    r"^(?=\S*\d)\S++[ \t]+(?:[.~]?/[\w./-]+|[a-z][a-z0-9_-]{1,20})(?:[ \t]+\S|$)|;[ ]?[A-Za-z][A-Za-z_ ]{1,30}=|&&|[ \t](?:\|\|?|;)[ \t]"
 )
 
 

@@ -182,13 +182,13 @@ EDITS: dict[str, Edit] = {
     "ini with CRLF, two lines": Edit(
         "app.ini",
         "[smtp]\r\npassword = {alnum:16}\r\nport = 25\r\n",
-        partial(_edit_two, "password", "25", "587"),
+        partial(_edit_two, "password", "port = 25", "port = 587"),
         (r"password = (\w+)",),
     ),
     "properties with CRLF, whole file": Edit(
         "app.properties",
         "spring.datasource.password={alnum:14}\r\nserver.port=80\r\n",
-        partial(_write, "80", "8080"),
+        partial(_write, "port=80", "port=8080"),
         (r"password=(\w+)",),
         "messages",
     ),
