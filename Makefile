@@ -16,6 +16,7 @@ test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	sh packaging/debian.sh
 	$(BIN)/pytest tests/test_docs.py
 	@sh packaging/tests.sh $(BIN)
 
