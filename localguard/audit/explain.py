@@ -1,12 +1,12 @@
 """What happened to one exchange and why, in plain words, from its records alone. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from localguard.audit.origins import evidence, next_step
 from localguard.audit.queries import Record
+from localguard.display import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,7 @@ class Explanation:
             lines += ["", paragraph.title, *(f"  {line}" for line in paragraph.lines)]
         if self.next_step:
             lines += ["", f"Next step: {self.next_step}"]
-        return "\n".join(map(printable, lines))
-
-
-def printable(line: str) -> str:
-    """``line`` with control and direction characters as escapes: a recorded command may not steer the terminal."""
-    return _UNPRINTABLE.sub(lambda match: match.group().encode("unicode_escape").decode(), line)
+        return "\n".join(map(escaped, lines))
 
 
 def explain(records: Sequence[Record]) -> Explanation:
@@ -333,4 +328,3 @@ _SCOPES = {
     "hour": "for an hour",
     "task": "for its task",
 }
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import typer
 
+from localguard.display import printable as printable
+
 
 def print_json(value: object) -> None:
     """Write one JSON document with a line break to standard output."""
@@ -19,11 +21,6 @@ def print_table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def printable(text: str) -> str:
-    """Return the text without characters that would move the cursor, colour the terminal or hide other text."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def print_printable(text: str) -> None:
