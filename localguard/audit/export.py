@@ -9,13 +9,15 @@ that is not disclosed, or was pruned, stands there by its hash. Whoever has the 
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from localguard.audit import record
-from localguard.audit.checkpoint import PublicKey, public_key, verify_checkpoint
+from localguard.audit.checkpoint import Checkpoint, CheckpointInvalid, PublicKey, public_key, verify_checkpoint
 from localguard.audit.merkle import includes, inclusion_proof
 from localguard.audit.retention import SECTIONS
 from localguard.audit.schema import LogUnavailable, connect_reader
@@ -64,26 +66,75 @@ def export_lines(path: Path, *, disclosed: Sequence[str] = SECTIONS, after: int 
 
     Raises LogUnavailable where there is no log or no checkpoint yet.
     """
+    with opened(path) as export:
+        for one in export.records(disclosed, after):
+            line: dict[str, Any] = {"seq": one.seq, "kind": one.kind, "time": one.time}
+            for name, (text, salt, hash) in zip(SECTIONS, one.sections, strict=True):
+                if text is None or salt is None:
+                    line[name] = {"hash": hash.hex()}
+                else:
+                    line[name] = {"content": json.loads(text), "salt": salt.hex()}
+            line["leaf"] = one.leaf_hash.hex()
+            line["proof"] = [hash.hex() for hash in one.proof]
+            yield json.dumps(line, ensure_ascii=False)
+        yield json.dumps({"checkpoint": export.note, "key": export.key}, ensure_ascii=False)
+
+
+class Disclosed(NamedTuple):
+    """A section as it is handed out: canonical JSON and salt, both None where it is not disclosed or was pruned, and its hash."""
+
+    text: str | None
+    salt: bytes | None
+    hash: bytes
+
+
+class Proven(NamedTuple):
+    """A record with what proves it: the inclusion proof of its leaf for the tree of the export's checkpoint."""
+
+    seq: int
+    kind: str
+    time: str
+    exchange: str | None
+    session: str | None
+    sections: tuple[Disclosed, ...]
+    leaf_hash: bytes
+    proof: list[bytes]
+
+
+class Export:
+    """The records that a checkpoint covers, from one snapshot of the log. `note` is the checkpoint, `key` whose it is."""
+
+    def __init__(self, connection: sqlite3.Connection, metadata: str) -> None:
+        checkpoint = json.loads(metadata)
+        self.note, self.key = str(checkpoint["note"]), str(checkpoint["key"])
+        self._size = int(checkpoint["size"])
+        self._connection = connection
+
+    def records(self, disclosed: Sequence[str], after: int) -> Iterator[Proven]:
+        """Those with a greater number, one at a time, with the sections that are named."""
+        # neighbours' proofs share nearly all of their nodes
+        subtree = lru_cache(maxsize=4096)(Tree(self._connection).subtree)
+        for seq, kind, time, exchange, session, leaf, *parts in self._connection.execute(_RECORDS, (after, self._size)):
+            sections = tuple(
+                Disclosed(*parts[at : at + 3]) if name in disclosed else Disclosed(None, None, parts[at + 2])
+                for name, at in zip(SECTIONS, (0, 3, 6), strict=True)
+            )
+            if "metadata" not in disclosed:
+                exchange = session = None
+            proof = inclusion_proof(seq - 1, self._size, subtree)
+            yield Proven(seq, kind, time, exchange, session, sections, leaf, proof)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Export]:
+    """The log at `path`, to be handed out up to its newest checkpoint. Raises LogUnavailable where it has none."""
     connection = connect_reader(path)
     try:
         connection.execute("BEGIN")
         row = connection.execute(_NEWEST).fetchone()
         if row is None:
             raise LogUnavailable("The audit log has no checkpoint yet. Run `localguard audit checkpoint` first.")
-        checkpoint = json.loads(row[0])
-        size = int(checkpoint["size"])
-        subtree = lru_cache(maxsize=4096)(
-            Tree(connection).subtree
-        )  # neighbours' proofs share nearly all of their nodes
-        for seq, kind, time, leaf, *parts in connection.execute(_RECORDS, (after, size)):
-            line: dict[str, Any] = {"seq": seq, "kind": kind, "time": time}
-            for name, (text, salt, hash) in zip(SECTIONS, (parts[0:3], parts[3:6], parts[6:9]), strict=True):
-                open_ = name in disclosed and text is not None
-                line[name] = {"content": json.loads(text), "salt": salt.hex()} if open_ else {"hash": hash.hex()}
-            line["leaf"] = leaf.hex()
-            line["proof"] = [one.hex() for one in inclusion_proof(seq - 1, size, subtree)]
-            yield json.dumps(line, ensure_ascii=False)
-        yield json.dumps({"checkpoint": checkpoint["note"], "key": checkpoint["key"]}, ensure_ascii=False)
+        yield Export(connection, row[0])
     finally:
         connection.close()
 
@@ -115,21 +166,26 @@ def check_lines(lines: Sequence[str], key: PublicKey | None = None) -> int:
         if key is not None and stated != key:
             raise ExportInvalid("the checkpoint is signed by another device")
         checkpoint = verify_checkpoint(last["checkpoint"].encode(), stated)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, CheckpointInvalid):
         raise ExportInvalid("the last line is no checkpoint") from None
     for number, line in enumerate(records, start=1):
         try:
             hashes = [_hash(line[name]) for name in SECTIONS]
-            leaf = record.leaf_hash(record.leaf(line["kind"], line["seq"], line["time"], *hashes))
-            proof = [bytes.fromhex(one) for one in line["proof"]]
-            proven = leaf.hex() == line["leaf"] and includes(
-                leaf, line["seq"] - 1, checkpoint.size, proof, checkpoint.root
-            )
+            leaf, proof = bytes.fromhex(line["leaf"]), [bytes.fromhex(one) for one in line["proof"]]
+            proven = is_proven(line["kind"], line["seq"], line["time"], hashes, leaf, proof, checkpoint)
         except (ValueError, KeyError, TypeError):
             proven = False
         if not proven:
             raise ExportInvalid(f"line {number} is not what the log holds")
     return len(records)
+
+
+def is_proven(
+    kind: str, seq: int, time: str, hashes: Sequence[bytes], leaf_hash: bytes, proof: Sequence[bytes], of: Checkpoint
+) -> bool:
+    """Whether a record with these section hashes has this leaf hash, and is among those that the checkpoint covers."""
+    leaf = record.leaf_hash(record.leaf(kind, seq, time, *hashes))
+    return leaf == leaf_hash and includes(leaf, seq - 1, of.size, proof, of.root)
 
 
 def _hash(section: dict[str, Any]) -> bytes:
@@ -151,7 +207,7 @@ def _row(cells: Sequence[str]) -> str:
 
 _NEWEST = "SELECT metadata FROM records WHERE kind = 'checkpoint' ORDER BY seq DESC LIMIT 1"
 _RECORDS = (
-    "SELECT seq, kind, time, leaf_hash, metadata, metadata_salt, metadata_hash, findings, findings_salt, findings_hash,"
-    " local, local_salt, local_hash FROM records WHERE seq > ? AND seq <= ? ORDER BY seq"
+    "SELECT seq, kind, time, exchange, session, leaf_hash, metadata, metadata_salt, metadata_hash,"
+    " findings, findings_salt, findings_hash, local, local_salt, local_hash FROM records WHERE seq > ? AND seq <= ? ORDER BY seq"
 )
 _TABLE = "SELECT seq, kind, time, metadata FROM records WHERE seq > ? ORDER BY seq"

@@ -32,6 +32,7 @@ class ExportFormat(StrEnum):
 
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +105,12 @@ def show(exchange: _ExchangeArgument, home: HomeOption = None) -> None:
 
 def verify(
     anchor: Annotated[
-        list[Path] | None, typer.Option("--anchor", help="A checkpoint that was kept elsewhere; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--anchor",
+            metavar="FILE|URL",
+            help="A checkpoint that was kept elsewhere, or its address; may be repeated.",
+        ),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -115,14 +121,13 @@ def verify(
     """
     from localguard.audit.checkpoint import CheckpointInvalid
     from localguard.audit.verify import verify as verify_log
+    from localguard.cli.anchors import read_anchor
     from localguard.cli.output import progress
 
+    anchors = [read_anchor(one) for one in anchor or ()]
     with progress("records") as advance:
         try:
-            anchors = [path.read_bytes() for path in anchor or ()]
             report = verify_log(located(home).audit_db, anchors=anchors, progress=advance)
-        except OSError as error:
-            raise WrongUse(f"An anchor cannot be read ({error.strerror}).") from None
         except CheckpointInvalid as error:
             raise WrongUse(f"An anchor cannot be used: {error}.") from None
     if as_json:
@@ -183,7 +188,8 @@ def search(
 def export(
     output: Annotated[Path | None, typer.Option("--output", help="Write it to this file.")] = None,
     kind: Annotated[
-        ExportFormat, typer.Option("--format", help="jsonl holds proofs, csv is a table.")
+        ExportFormat,
+        typer.Option("--format", help="jsonl and parquet (extra `parquet`) hold proofs, csv is a table."),
     ] = ExportFormat.JSONL,
     sections: Annotated[
         str,
@@ -194,7 +200,7 @@ def export(
 ) -> None:
     """Write the log's records up to the newest checkpoint, each with its proof.
 
-    Whoever has the document can check every record against the signed checkpoint in its last line, whatever is not disclosed.
+    Whoever has the document can check every record against the signed checkpoint in it, whatever is not disclosed.
     """
     from localguard.audit.export import export_lines, export_table
     from localguard.audit.retention import SECTIONS
@@ -203,6 +209,9 @@ def export(
     if not set(chosen) <= set(SECTIONS):
         raise WrongUse(f"The sections are {', '.join(SECTIONS)}.")
     path = located(home).audit_db
+    if kind is ExportFormat.PARQUET:
+        _export_parquet(path, output, chosen, after)
+        return
     lines = (
         export_table(path, after=after)
         if kind is ExportFormat.CSV
@@ -214,6 +223,20 @@ def export(
         return
     with output.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def _export_parquet(path: Path, output: Path | None, sections: list[str], after: int) -> None:
+    import sys
+
+    from localguard.audit.parquet import export_parquet
+
+    if output is not None:
+        with output.open("wb") as file:
+            export_parquet(path, file, disclosed=sections, after=after)
+    elif sys.stdout.isatty():
+        raise WrongUse("Parquet is no text: name a file with --output, or pipe it on.")
+    else:
+        export_parquet(path, sys.stdout.buffer, disclosed=sections, after=after)
 
 
 def prune(

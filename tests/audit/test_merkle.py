@@ -28,6 +28,32 @@ ROOTS = [
 """Of the first 0 to 8 inputs; from the test data of the Certificate Transparency project's reference implementation."""
 
 
+PATHS = {
+    # number of the leaf, size of the tree: the proof
+    (0, 1): "",
+    (0, 8): "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+    " 5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+    " 6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    (5, 8): "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+    " ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+    " d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    (2, 3): "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    (1, 5): "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    " 5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+    " bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+}
+EXTENSIONS = {
+    # sizes of the two trees: the proof
+    (1, 8): PATHS[0, 8],
+    (6, 8): "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+    " ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+    " d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    (2, 5): "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+    " bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+}
+"""From the same test data."""
+
+
 def tree(leaves: Sequence[bytes]) -> bytes:
     """RFC 6962 section 2.1, word for word, over leaf hashes."""
     if not leaves:
@@ -62,6 +88,21 @@ def test_the_roots_are_those_that_were_published(size: int) -> None:
         grown.append(leaf)
     assert grown.root().hex() == ROOTS[size]
     assert merkle.root(size, subtree_of(leaves)).hex() == ROOTS[size]
+
+
+@pytest.mark.parametrize(("index", "size"), PATHS)
+def test_the_inclusion_proofs_are_those_that_were_published(index: int, size: int) -> None:
+    leaves = [leaf_hash(one) for one in INPUTS]
+    proof = [bytes.fromhex(one) for one in PATHS[index, size].split()]
+    assert merkle.inclusion_proof(index, size, subtree_of(leaves)) == proof
+    assert merkle.includes(leaves[index], index, size, proof, bytes.fromhex(ROOTS[size]))
+
+
+@pytest.mark.parametrize(("first", "second"), EXTENSIONS)
+def test_the_consistency_proofs_are_those_that_were_published(first: int, second: int) -> None:
+    proof = [bytes.fromhex(one) for one in EXTENSIONS[first, second].split()]
+    assert merkle.consistency_proof(first, second, subtree_of([leaf_hash(one) for one in INPUTS])) == proof
+    assert merkle.extends(first, bytes.fromhex(ROOTS[first]), second, bytes.fromhex(ROOTS[second]), proof)
 
 
 @given(st.integers(0, 600))

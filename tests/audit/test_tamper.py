@@ -1,4 +1,4 @@
-"""The tamper matrix: which change of a log is found without an anchor, and which only with one.
+"""The tamper matrix: which change of a log is found without an anchor, and which only with one. The README's table is this one.
 
 Whoever controls the machine has the device's key too. A forger here rewrites leaves, tree, checkpoints and signatures, and so
 leaves a log that is consistent with itself: only a checkpoint that was kept elsewhere shows it.
@@ -14,6 +14,7 @@ import pytest
 
 from localguard.audit import record
 from localguard.audit.checkpoint import Checkpoint, DeviceKey, verify_checkpoint
+from localguard.audit.merkle import Frontier
 from localguard.audit.queries import Log
 from localguard.audit.store import Limits, Store
 from localguard.audit.verify import Report, verify
@@ -78,19 +79,14 @@ def statement(text: str) -> Callable[[Path], None]:
 
 def forge(path: Path, first: int, change: Callable[[sqlite3.Connection], None]) -> None:
     """Apply `change`, then make leaves, tree and checkpoints from record `first` on anew, so that everything fits."""
-    with Log(path) as log:
-        rows = log.tail(100_000)
     connection = sqlite3.connect(path)
     change(connection)
     connection.execute("DELETE FROM tree_tiles")
-    from localguard.audit.merkle import Frontier
-
     tree = Frontier()
-    kinds = {one.seq: one.kind for one in rows}
     for seq, kind, time, *sections in connection.execute(
         "SELECT seq, kind, time, metadata_hash, findings_hash, local_hash FROM records ORDER BY seq"
     ).fetchall():
-        if kinds[seq] == "checkpoint" and seq > first:
+        if kind == "checkpoint" and seq > first:
             note = KEY.sign(Checkpoint(KEY.public.name, tree.size, tree.root(), time)).decode()
             content: record.Plain = {
                 "size": tree.size,
@@ -152,10 +148,56 @@ def another_key(path: Path) -> None:
     append(path, 300, key=DeviceKey(bytes(32)))
 
 
+def swap(path: Path) -> None:
+    """Two records change places, and all hashes and signatures fit."""
+
+    def change(connection: sqlite3.Connection) -> None:
+        for one, other in ((8, -9), (9, -8)):
+            connection.execute("UPDATE records SET seq = ? WHERE seq = ?", (other, one))
+        connection.execute("UPDATE records SET seq = -seq WHERE seq < 0")
+
+    forge(path, 8, change)
+
+
+def insert(path: Path) -> None:
+    """A record that never was stands among the others, and all hashes and signatures fit."""
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE records SET seq = -(seq + 1) WHERE seq > 9")
+        connection.execute("UPDATE records SET seq = -seq WHERE seq < 0")
+        columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(records)")][1:]
+        copied = ", ".join(columns)
+        connection.execute(f"INSERT INTO records (seq, {copied}) SELECT 10, {copied} FROM records WHERE seq = 9")
+        connection.execute("UPDATE records SET kind = 'control', exchange = NULL, session = NULL WHERE seq = 10")
+        made = record.seal("metadata", {"event": "start", "exchange": None, "session": None}, bytes(16))
+        connection.execute(
+            "UPDATE records SET metadata = ?, metadata_salt = ?, metadata_hash = ? WHERE seq = 10",
+            (made.text.decode(), made.salt, made.hash),
+        )
+
+    forge(path, 8, change)
+
+
+def put_back(path: Path) -> None:
+    """An older copy of the same log is put back: of the time before the anchor."""
+    cut(path, 200)
+
+
+def flip(path: Path) -> None:
+    """One bit of the file, in the text of a record."""
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b'"agent":"codex"')
+    content[place + 10] ^= 1
+    path.write_bytes(content)
+
+
 CHANGES: dict[str, tuple[Callable[[Path], None], bool, bool]] = {
     # what is done: found without an anchor, found with one
     "nothing": (lambda path: None, False, False),
-    "one byte of a section": (statement("UPDATE records SET local = local || ' ' WHERE seq = 9"), True, True),
+    "one bit of the file": (flip, True, True),
+    "a section": (statement("UPDATE records SET local = local || ' ' WHERE seq = 9"), True, True),
+    "a record's time": (statement("UPDATE records SET time = '2025' || substr(time, 5) WHERE seq = 9"), True, True),
+    "a record's exchange or session": (statement("UPDATE records SET session = 's2' WHERE seq = 9"), True, True),
     "a leaf hash": (statement("UPDATE records SET leaf_hash = randomblob(32) WHERE seq = 9"), True, True),
     "a record in the middle deleted": (statement("DELETE FROM records WHERE seq = 9"), True, True),
     "two records swapped": (
@@ -163,9 +205,13 @@ CHANGES: dict[str, tuple[Callable[[Path], None], bool, bool]] = {
         True,
         True,
     ),
-    "a stored node": (statement("UPDATE tree_tiles SET hash = randomblob(32) WHERE position = 0"), True, True),
+    "a stored node of the tree": (
+        statement("UPDATE tree_tiles SET hash = randomblob(32) WHERE position = 0"),
+        True,
+        True,
+    ),
     "a stored node deleted": (statement("DELETE FROM tree_tiles WHERE position = 0"), True, True),
-    "a checkpoint's signature": (
+    "a checkpoint's time or signature": (
         statement(
             "UPDATE records SET metadata = replace(metadata, 'time 2026', 'time 2025') WHERE kind = 'checkpoint'"
         ),
@@ -173,12 +219,37 @@ CHANGES: dict[str, tuple[Callable[[Path], None], bool, bool]] = {
         True,
     ),
     "a record below the anchor, everything re-signed": (rewrite(9), False, True),
-    "a record above the anchor, everything re-signed": (rewrite(401), False, False),
-    "the end cut off, above the anchor": (lambda path: cut(path, 400), False, False),
+    "two records below the anchor swapped, everything re-signed": (swap, False, True),
+    "a record put in below the anchor, everything re-signed": (insert, False, True),
     "the end cut off, below the anchor": (lambda path: cut(path, 200), False, True),
+    "an older copy put back, from before the anchor": (put_back, False, True),
     "an older copy put back and gone on with": (older, False, True),
     "everything written anew with another key": (another_key, False, True),
+    "a record above the anchor, everything re-signed": (rewrite(401), False, False),
+    "the end cut off, above the anchor": (lambda path: cut(path, 400), False, False),
+    "a section dropped, as pruning does": (
+        statement("UPDATE records SET local = NULL, local_salt = NULL WHERE seq = 9"),
+        False,
+        False,
+    ),
+    "what budgets count (`charges`)": (statement("UPDATE charges SET reserved = '0', cost = '0'"), False, False),
 }
+
+
+def table() -> str:
+    """The matrix as the README prints it."""
+    rows = [
+        f"| {name} | {'found' if alone else 'not found'} | {'found' if anchored else 'not found'} |"
+        for name, (_, alone, anchored) in CHANGES.items()
+        if name != "nothing"
+    ]
+    return "\n".join(["| what is changed | without an anchor | with one |", "|---|---|---|", *rows])
+
+
+def test_the_matrix_in_the_readme_is_this_one() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    _, _, behind = readme.partition("<!-- tamper matrix: ")
+    assert behind.partition("-->\n")[2].partition("\n\n")[0] == table()
 
 
 def found(report: Report) -> bool:

@@ -1,0 +1,101 @@
+"""`localguard audit`: anchors from files and addresses, and what it hands out."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from localguard.audit.checkpoint import DeviceKey
+from localguard.audit.parquet import check_parquet
+from localguard.audit.queries import Log
+from localguard.audit.store import Store
+from localguard.config.home import Home
+from tests.audit.samples import INTENT, OUTCOME, SetClock
+from tests.cli.conftest import RunLocally
+
+KEY = DeviceKey(bytes(range(32)))
+
+
+@pytest.fixture
+def anchor(home: Home) -> bytes:
+    """A log of a checkpoint after two records, and two records after it; the checkpoint."""
+    home.create()
+    with Store.open(home.audit_db, clock=SetClock()) as store:
+        store.sign_with(KEY)
+        for exchange in ("x1", "x2"):
+            store.append("intent", exchange=exchange, metadata=INTENT).result(10)
+            store.append("outcome", exchange=exchange, metadata=OUTCOME).result(10)
+            store.checkpoint()
+    with Log(home.audit_db) as log:
+        first = log.tail(10, kind="checkpoint")[0].metadata
+    assert first is not None
+    return str(first["note"]).encode()
+
+
+class _Pages(BaseHTTPRequestHandler):
+    pages: dict[str, tuple[int, bytes]] = {}  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        status, body = self.pages.get(self.path, (404, b""))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/anchor")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site(anchor: bytes) -> Iterator[str]:
+    _Pages.pages = {"/anchor": (200, anchor), "/moved": (302, b"")}
+    server = HTTPServer(("127.0.0.1", 0), _Pages)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_anchor_is_read_from_a_file_or_an_address(
+    localguard: RunLocally, anchor: bytes, site: str, tmp_path: Path
+) -> None:
+    (tmp_path / "anchor").write_bytes(anchor)
+    for place in (str(tmp_path / "anchor"), f"{site}/anchor"):
+        code, out, _ = localguard("audit", "verify", "--anchor", place)
+        assert code == 0
+        assert "ok   the log extends every anchor" in out
+        assert "Unchanged since the checkpoint of 2026-01-31" in out
+        assert "Of the 4 records after it this shows only that they are internally consistent." in out
+
+
+def test_an_anchor_that_cannot_be_had_is_said_and_nothing_is_claimed(
+    localguard: RunLocally, anchor: bytes, site: str, tmp_path: Path
+) -> None:
+    refused = {
+        f"{site}/none": "status 404",
+        f"{site}/moved": "status 302",
+        "http://checkpoints.example/anchor": "begins with https://",
+        "https://user@checkpoints.example/anchor": "no credentials",
+        "https://127.0.0.1:1/anchor": "cannot be fetched from 127.0.0.1",
+        "file:///etc/hostname": "begins with https://",
+        str(tmp_path / "none"): "cannot be read",
+    }
+    for place, said in refused.items():
+        code, out, err = localguard("audit", "verify", "--anchor", place)
+        assert (code, out) == (2, "")
+        assert said in err
+
+
+def test_parquet_goes_to_a_file_and_is_proven(localguard: RunLocally, anchor: bytes, tmp_path: Path) -> None:
+    target = tmp_path / "log.parquet"
+    code, out, _ = localguard(
+        "audit", "export", "--format", "parquet", "--sections", "metadata", "--output", str(target)
+    )
+    assert (code, out) == (0, "")
+    assert check_parquet(target, KEY.public) == 5
