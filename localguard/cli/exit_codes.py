@@ -40,6 +40,7 @@ EXIT_CODES: Mapping[str, ExitCode] = MappingProxyType(
         "KeyNotTrusted": ExitCode.WRONG_USE,
         "NotAllowed": ExitCode.WRONG_USE,
         "SettingInvalid": ExitCode.WRONG_USE,
+        "AgreementInvalid": ExitCode.WRONG_USE,
         "HooksUnchanged": ExitCode.WRONG_USE,
         "NotReachable": ExitCode.UNREACHABLE,
         "GuardNotReachable": ExitCode.UNREACHABLE,

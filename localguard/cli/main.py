@@ -32,6 +32,7 @@ from localguard.cli import (
     session,
     status,
     support_bundle,
+    sync,
     task,
     workspace,
 )
@@ -77,6 +78,7 @@ approve.register(app)
 pause.register(app)
 execute.register(app)
 audit.register(app)
+sync.register(app)
 budget.register(app)
 session.register(app)
 git.register(app)

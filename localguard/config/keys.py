@@ -34,6 +34,8 @@ from localguard.errors import LocalguardError
 T = TypeVar("T")
 Backend = Literal["keychain", "file"]
 
+DEVICE_KEY: Final = "device key 1"
+"""What the key that signs for a home is derived for (`Keys.derived_key`)."""
 _SERVICE: Final = "localguard"
 _REFUSED: Final = ("keyring.backends.null", "keyring.backends.fail", "keyrings.alt", "keyring.backends.chainer")
 """Back ends that store nothing, or in clear text; of a chain the members are tried one by one."""

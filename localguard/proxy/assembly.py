@@ -47,6 +47,7 @@ from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
 from localguard.proxy.session_approvals import SessionApprovals
+from localguard.proxy.syncing import Syncing
 from localguard.proxy.tasks import DeclaredTasks, TaskBoard
 from localguard.proxy.upstream import Upstream
 
@@ -146,6 +147,9 @@ class Assembly:
         )
         SessionApprovals(home.audit_db, store, control, callers)
         Executing(asking, control, callers, memories, lambda: guard.policy)
+        syncing = Syncing(home, keys, store, control, callers)
+        stack.push_async_callback(syncing.close)
+        await syncing.start()
         experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
         made = cls(guard, recorder, store, budgets, experiments)
         experiments.on_change = lambda: made.apply_policy(error=guard.policy.error)

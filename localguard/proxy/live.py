@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from localguard.audit.entropy import RandomBytes
 from localguard.config.allow_list import AllowWatch
-from localguard.config.keys import Keys, fingerprint_of
+from localguard.config.keys import DEVICE_KEY, Keys, fingerprint_of
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer
 from localguard.exchange.request import Facts, Redacted
@@ -24,8 +24,6 @@ from localguard.redact.vault import Vault
 from localguard.wire.format import WireFormat
 
 _MAX_WORKSPACES = 64
-DEVICE_KEY = "device key 1"
-"""What the key that signs for this home is derived for."""
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
