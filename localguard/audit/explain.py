@@ -154,6 +154,8 @@ def _said(record: Record) -> str:
     """One question or answer."""
     m, local = record.metadata or {}, record.local or {}
     event, scope = m.get("event"), (m.get("detail") or {}).get("scope")
+    if event == "ask" and (values := (m.get("detail") or {}).get("values")):
+        return f"{record.time}  A person was asked whether a command may have values ({values})."
     if event == "ask":
         return f"{record.time}  A person was asked."
     why = f": {m['reason']}" if m.get("reason") else "."

@@ -73,6 +73,8 @@ class ObligationsEntry(TypedDict, total=False):
     attachments: Required[str]
     kept: str
     """Classes whose placeholders stay in replies."""
+    asks: str
+    """Classes about which a person is asked where a reply's tool call would not be given their values."""
     record: str
     """``metadata``: what was found is not in ``findings``."""
     max_input_tokens: str

@@ -227,7 +227,7 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
     ]
     for index, rule in enumerate(parsed.rules):
         looser = [f"redact.{key}" for key, vote in rule.redact if vote == "allow" and key != "attachments"]
-        looser += [f"restore.{key}" for key, vote in rule.restore if vote == "restore"]
+        looser += [f"restore.{key}" for key, vote in rule.restore if vote in ("ask", "restore")]
         looser += ["record"] if rule.record == "metadata" else []
         looser += ["route"] if rule.route is not None else []
         if looser:

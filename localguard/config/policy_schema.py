@@ -144,7 +144,7 @@ class RedactTable(_Table):
 class RestoreTable(_Table):
     """`restore` of a rule: what becomes of placeholders in replies."""
 
-    secret: RestoringWord | None = None
+    secret: Literal["ask", "restore", "keep"] | None = None
     pii: RestoringWord | None = None
     custom: RestoringWord | None = None
 

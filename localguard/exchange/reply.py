@@ -4,7 +4,8 @@ One restorer per stream channel, whatever the chunking. An event that nothing ch
 What a channel still holds is sent as one more event of its own kind before the channel's own end.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,17 +15,12 @@ from localguard.exchange.calls import SEARCH_MARK, ToolCall
 from localguard.exchange.framing import Framing, of_file
 from localguard.exchange.history import ids_of_reply
 from localguard.exchange.leaves import LeafRestorer, ReplyRefused
+from localguard.exchange.look_ahead import CALLS, AnswerNeeded, CallRestorer, call_restorer, try_calls
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.plain_text import PlainText
 from localguard.exchange.provenance import Provenance
-from localguard.redact.restorer import (
-    ArgumentsRestorer,
-    FreeformRestorer,
-    PlaceholderKept,
-    ProseRestorer,
-    Report,
-    UnknownPlaceholder,
-)
+from localguard.redact.report import PlaceholderKept, Report, UnknownPlaceholder, ValuesWanted
+from localguard.redact.restorer import ProseRestorer
 from localguard.wire import messages, responses
 from localguard.wire.format import (
     Delta,
@@ -55,6 +51,9 @@ _SSE_HEADS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_WHOLE = 128 * 1024 * 1024
 """Bytes of a reply that is not streamed."""
 _MAX_HELD = 1_000
+_PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+_COMMENT = b": a person is asked\n\n"
+"""Server-sent events: a line that begins with a colon is no event and means nothing."""
 _BOM = b"\xef\xbb\xbf"
 """Before a whole reply it means nothing (RFC 8259 section 8.1), and JSON readers stumble over it."""
 _NAMING = frozenset({responses.RESPONSES.name, GENERIC.name, MULTIPART.name})
@@ -65,7 +64,7 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _Channel:
     delta: Delta
-    restorer: "ProseRestorer | ArgumentsRestorer | FreeformRestorer"
+    restorer: ProseRestorer | CallRestorer
     last: JsonObject
     name: str
     written: list[str] = field(default_factory=list)
@@ -74,6 +73,9 @@ class _Channel:
 
 class ReplyRestorer:
     """Restores one reply. `start`, then `feed` for every chunk (decoded from its content coding), then `finish`.
+
+    With `asks`, either may stop before an event that would give a command its secrets: `wanted` says what has to be
+    answered then, and `answer` goes on. Nothing else may be called meanwhile.
 
     After `ended` is set, `feed` and `finish` return nothing more: the reply was ended with an error event.
     """
@@ -87,7 +89,14 @@ class ReplyRestorer:
         exchange: str,
         asked_for_json: bool = False,
         kept: frozenset[str] = frozenset(),
+        asks: bool = False,
     ) -> None:
+        self._asks = asks
+        self.wanted: tuple[ValuesWanted, ...] = ()
+        """What has to be answered before the reply goes on."""
+        self._rest: Callable[[], bytes] | None = None
+        self._reading: Reading | None = None
+        """Of the event that waits: it is read once."""
         self._format = format
         self._memory = memory
         self._stream = format.streams_by_default if stream is None else stream
@@ -99,9 +108,9 @@ class ReplyRestorer:
         self._whole = bytearray()
         self._channels: dict[Hashable, _Channel] = {}
         self.report = Report(kept=kept)
-        self._repeats = Report(kept=kept)
-        self._leaves = LeafRestorer(format, memory, self._reader, asked_for_json=asked_for_json)
+        self._repeats = Report(kept=kept, answers=self.report.answers)
         self._asked_for_json = asked_for_json
+        self._leaves = self._new_leaves()
         self._is_text = False
         self._is_file = False
         self._plain = PlainText(memory, self.report)
@@ -195,6 +204,23 @@ class ReplyRestorer:
             return self._plain.finish()
         return b""
 
+    def answer(self, allowed: Sequence[bool]) -> bytes:
+        """Go on with what was answered to each of `wanted`: what the agent gets until the next question."""
+        self.report.answers.update(zip(self.wanted, allowed, strict=True))
+        rest, self._rest, self.wanted = self._rest, None, ()
+        assert rest is not None
+        return rest()
+
+    @property
+    def keep_alive(self) -> bytes:
+        """What may stand between two events and says only that there is somebody; nothing in formats without such a thing."""
+        if self._framing is not Framing.SSE:
+            return b""
+        return _PING if self._format is messages.MESSAGES else _COMMENT
+
+    def _wait(self, needed: AnswerNeeded, rest: Callable[[], bytes]) -> None:
+        self.wanted, self._rest = needed.wanted, rest
+
     def _decide(self, chunk: bytes) -> bytes:
         """Sniff a body whose content type says nothing: the first byte that is no white space tells."""
         self._whole += chunk
@@ -232,9 +258,13 @@ class ReplyRestorer:
     def _each(self, parts: Iterable[T], step: Callable[[T], bytes]) -> bytes:
         """What `step` makes of each part; one that would write an unknown value into a file ends the reply."""
         made: list[bytes] = []
+        waiting = deque(parts)
         try:
-            for part in parts:
-                made.append(step(part))
+            while waiting:
+                made.append(step(waiting[0]))
+                waiting.popleft()
+        except AnswerNeeded as needed:
+            self._wait(needed, lambda: self._each(waiting, step))
         except UnknownPlaceholder as error:
             self.ended = True
             self.observed.error = _code(error)
@@ -288,14 +318,16 @@ class ReplyRestorer:
 
     def _json_event(self, value: JsonObject, data: bytes, name: str) -> tuple[bytes, bytes | None]:
         """What goes before this event, and its new data where something in it changed."""
-        reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
+        reading, self._reading = self._reading, None
+        if reading is None:
+            reading = self._reader.read(value if "type" in value or not name else {**value, "type": name})
+        if self._asks:
+            self._look_ahead(value, data, reading)
         self._provenance.read_event(value, data)
         if self._format.name in _NAMING:
             self._note_held(value)
         changed: dict[Path, str] = {}
-        closing = set(self._channels) if reading.closes_all else set(reading.closes)
-        if reading.closes_all:
-            closing |= {delta.channel for delta in reading.deltas}
+        closing = self._closing(reading)
         final = {delta.channel: index for index, delta in enumerate(reading.deltas) if delta.channel in closing}
         for index, delta in enumerate(reading.deltas):
             old: str = get_path(value, delta.path)
@@ -313,22 +345,53 @@ class ReplyRestorer:
         before = b"".join([self._close(channel) for channel in list(self._channels) if channel in closing])
         return before, self._rest_of_event(value, data, reading, changed)
 
+    def _closing(self, reading: Reading) -> set[Hashable]:
+        if not reading.closes_all:
+            return set(reading.closes)
+        return set(self._channels) | {delta.channel for delta in reading.deltas}
+
+    def _look_ahead(self, value: JsonObject, data: bytes, reading: Reading) -> None:
+        """Raise AnswerNeeded if this event would end an argument whose values nobody was asked about. Changes nothing."""
+        calls = {
+            key: channel.restorer
+            for key, channel in self._channels.items()
+            if not isinstance(channel.restorer, ProseRestorer)
+        }
+        marked = any(mark in data for mark in _MARKS)
+        if not marked and not any(restorer.holds for restorer in calls.values()):
+            return
+        trial = Report(kept=self.report.kept, asks=True, answers=self.report.answers)
+        try_calls(value, reading, self._closing(reading), calls, self._memory.vault, trial)
+        whole_calls, repeats = self._calls_in(value, data)
+        if marked and not repeats:
+            handled = {delta.path for delta in reading.deltas}
+            self._new_leaves().restore(value, data, {}, handled, trial, calls=whole_calls)
+        if trial.wanted:
+            self._reading = reading
+            raise AnswerNeeded(trial.wanted)
+
     def _rest_of_event(
         self, value: JsonObject, data: bytes, reading: Reading, changed: Mapping[Path, str]
     ) -> bytes | None:
         """The event's new data with its other leaves restored too; None where nothing changed."""
-        whole_calls = self._format.whole_calls
-        calls = bool(whole_calls) and whole_calls in data
-        report = self.report
-        kind = value.get("type")
-        if isinstance(self._reader, responses.ResponsesStream) and isinstance(kind, str):
-            # What came in pieces comes again whole, up to three times: restored alike, counted once.
-            calls = kind == "response.output_item.done" and not self._reader.was_streamed(value.get("output_index"))
-            report = self.report if calls or kind == "response.output_item.added" else self._repeats
+        calls, repeats = self._calls_in(value, data)
         if changed or calls or any(mark in data for mark in _MARKS):
             handled = {delta.path for delta in reading.deltas}
+            report = self._repeats if repeats else self.report
             return self._leaves.restore(value, data, changed, handled, report, calls=calls)
         return None
+
+    def _calls_in(self, value: JsonObject, data: bytes) -> tuple[bool, bool]:
+        """Whether an event may hold calls that have not come yet, and whether it repeats what came in pieces.
+
+        What came in pieces comes again whole in Responses, up to three times: restored alike, counted once.
+        """
+        whole_calls = self._format.whole_calls
+        kind = value.get("type")
+        if not isinstance(self._reader, responses.ResponsesStream) or not isinstance(kind, str):
+            return bool(whole_calls) and whole_calls in data, False
+        calls = kind == "response.output_item.done" and not self._reader.was_streamed(value.get("output_index"))
+        return calls, not calls and kind != "response.output_item.added"
 
     def _channel(self, delta: Delta, event: JsonObject, name: str) -> _Channel:
         channel = self._channels.get(delta.channel)
@@ -340,11 +403,12 @@ class ReplyRestorer:
         channel.name = name
         return channel
 
-    def _restorer(self, delta: Delta) -> "ProseRestorer | ArgumentsRestorer | FreeformRestorer":
-        if delta.kind is Kind.ARGUMENTS:
-            return ArgumentsRestorer(self._memory.vault, delta.tool, self.report)
-        if delta.kind is Kind.FREEFORM:
-            return FreeformRestorer(self._memory.vault, delta.tool, self.report)
+    def _new_leaves(self) -> LeafRestorer:
+        return LeafRestorer(self._format, self._memory, self._reader, asked_for_json=self._asked_for_json)
+
+    def _restorer(self, delta: Delta) -> ProseRestorer | CallRestorer:
+        if delta.kind in CALLS:
+            return call_restorer(delta, self._memory.vault, self.report)
         return ProseRestorer(self._memory.vault, self.report, asked_for_json=self._asked_for_json)
 
     def _keep(self, channel: _Channel, old: str, new: str) -> None:
@@ -354,7 +418,7 @@ class ReplyRestorer:
     def _closed(self, channel: _Channel) -> None:
         """The channel is whole: note its tool call, and remember text that values were put into."""
         read, written = "".join(channel.read), "".join(channel.written)
-        if channel.delta.kind in (Kind.ARGUMENTS, Kind.FREEFORM):
+        if channel.delta.kind in CALLS:
             self._leaves.note_call(channel.delta.tool, read)
         elif SEARCH_MARK in read:
             self._leaves.note_prose(read)
@@ -407,8 +471,19 @@ class ReplyRestorer:
             self._leaves.note_prose_of(value)
         if not any(mark in body for mark in _WORTH_A_LOOK):
             return body
+        if self._asks and any(mark in body for mark in _MARKS):
+            trial = Report(kept=self.report.kept, asks=True, answers=self.report.answers)
+            self._restore_whole(value, body, self._new_leaves(), trial)
+            if trial.wanted:
+                self._wait(
+                    AnswerNeeded(trial.wanted), lambda: self._restore_whole(value, body, self._leaves, self.report)
+                )
+                return b""
+        return self._restore_whole(value, body, self._leaves, self.report)
+
+    def _restore_whole(self, value: object, body: bytes, leaves: LeafRestorer, report: Report) -> bytes:
         try:
-            new = self._leaves.restore(value, body, {}, set(), self.report, calls=True, whole=True)
+            new = leaves.restore(value, body, {}, set(), report, calls=True, whole=True)
         except UnknownPlaceholder as error:
             raise ReplyRefused(_ended(error, self._exchange)) from None
         return body if new is None else new

@@ -79,7 +79,7 @@ class Question:
     """One request that policy wants a person to be asked about."""
 
     id: str
-    """The exchange's id."""
+    """The exchange's id, or one of its own."""
     subject: Subject
     asked: float
     reason: str
@@ -88,6 +88,10 @@ class Question:
     """What a person sees beside the reason: workspace, agent, model and so on, as the log may hold them."""
     most: tuple[Scope, ...] = tuple(Scope)
     """How far an answer may reach."""
+    exchange: str | None = None
+    """The exchange that it belongs to, where its id is another: a question about its reply."""
+    values: tuple[str, ...] = ()
+    """Types of the values that a command would be given, where that is what is asked."""
 
     @property
     def scopes(self) -> tuple[Scope, ...]:

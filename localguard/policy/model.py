@@ -76,8 +76,12 @@ class Obligation(_Ordered):
 
 
 class Restoring(_Ordered):
-    """What a reply may turn placeholders of one data class back into; ordered, `keep` (they stay) is the strictest."""
+    """What a reply may turn placeholders of one data class back into; ordered, `keep` (they stay) is the strictest.
 
+    `restore` leaves secrets out of what reaches beyond this machine; `ask` has a person asked about those.
+    """
+
+    ASK = "ask"
     RESTORE = "restore"
     KEEP = "keep"
 

@@ -37,6 +37,11 @@ class Obligations:
         found = (("secret", self.restore_secret), ("pii", self.restore_pii), ("custom", self.restore_custom))
         return frozenset(name for name, restoring in found if restoring is Restoring.KEEP)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked about secrets that a reply's tool calls would not be given."""
+        return self.restore_secret is Restoring.ASK
+
 
 @dataclass(frozen=True, slots=True)
 class Votes:

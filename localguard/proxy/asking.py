@@ -1,4 +1,4 @@
-"""Asking a person before a request leaves: it waits, with no byte sent, until somebody answers or the time is over.
+"""Asking a person: a request waits, with no byte sent, or a reply before a command with values, until somebody answers.
 
 Answers come through the control API (command line, terminal UI, tray). Each question and each answer is in the log. A process
 that descends from the agent cannot answer for it; other programs of the same user could, as they could read the control token.
@@ -6,6 +6,7 @@ that descends from the agent cannot answer for it; other programs of the same us
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ from localguard.policy.decide import Decision
 from localguard.proxy import refusals
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
-from localguard.proxy.live import Exchange
+from localguard.proxy.live import Exchange, ExchangeIds
 from localguard.proxy.refusals import Refused
 from localguard.proxy.session_approvals import user_name
+from localguard.redact.report import ValuesWanted
 
 WAIT_SECONDS = 60.0
 """How long a request waits at most: a person who is there answers sooner, and agents wait longer."""
@@ -44,6 +46,7 @@ class Asking:
         self._wait = wait
         self._approvals = Approvals()
         self._waiting: dict[str, _Waiting] = {}
+        self._ids = ExchangeIds()
         control.offer(
             Call("GET", "/approvals", "Requests that wait for a person's answer.", self._list),
             Call("POST", "/approvals/{id}", "Answer one: `allow`, `scope`, `why`.", self._answer),
@@ -64,6 +67,15 @@ class Asking:
             answer = self._approvals.denied(exchange.id)
             raise Refused(refusals.of_asking(decision, exchange.id, answer))
         exchange.approval = granted[0]
+
+    async def values(self, exchange: Exchange, wanted: ValuesWanted) -> bool:
+        """Whether somebody allows an argument of this exchange's reply the values that it would not be given else."""
+        question = _about_values(self._ids.new(), exchange, wanted)
+        granted = self._approvals.granted(question.subject, time.monotonic())
+        if granted is None:
+            self.ask(question)
+            granted = await self.settle(question)
+        return granted is not None
 
     def ask(self, question: Question) -> None:
         """Put a question before whoever can answer it."""
@@ -128,26 +140,52 @@ class Asking:
     def _note(self, question: Question, event: str, answer: Answer | None = None) -> None:
         subject = question.subject
         detail: dict[str, str | int | bool | None] = {"rule": ", ".join(subject.rules)}
+        if question.values:
+            detail |= {"question": question.id, "values": ", ".join(question.values)}
         if answer is not None:
             detail["scope"] = str(answer.scope)
         metadata = {"event": event, "detail": detail} | ({"reason": answer.why} if answer is not None else {})
         local = {"by": answer.by} if answer is not None else {}
         with suppress(LogUnavailable, RecordInvalid):  # what cannot be recorded is refused at its intent
-            self._store.note("control", exchange=question.id, session=subject.session, metadata=metadata, local=local)
+            exchange = question.exchange or question.id
+            self._store.note("control", exchange=exchange, session=subject.session, metadata=metadata, local=local)
 
 
 def _subject(exchange: Exchange, decision: Decision, request: bytes) -> Subject:
-    caller, facts, memory = exchange.caller, exchange.facts, exchange.memory
     head = f"{exchange.method} {exchange.admitted.path}?{exchange.admitted.query or ''}".encode()
+    rules = tuple(sorted(f"{rule.layer}/{rule.id}" for rule in decision.deciding)) or ("default",)
+    return _subject_of(exchange, rules, exchange.memory.digest(b"approval", head, request))
+
+
+def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted) -> Question:
+    """The question about one argument: answered for it alone, and shown with its placeholders, as nobody needs the values."""
+    parts = (wanted.tool, wanted.argument, wanted.text)
+    digest = exchange.memory.digest(b"values", *(part.encode("utf-8", "surrogatepass") for part in parts))
+    types = ", ".join(f"{count} × {one}" if count > 1 else one for one, count in Counter(wanted.types).items())
+    shown = exchange.memory.vault.shown(wanted.text)
+    return Question(
+        id,
+        _subject_of(exchange, ("guard/values-in-calls",), digest),
+        time.monotonic(),
+        f"{wanted.tool} would be given real values ({types}): {shown} ({wanted.reason})",
+        _facts(exchange) | {"exchange": exchange.id, "tool": wanted.tool},
+        most=(Scope.ONCE,),
+        exchange=exchange.id,
+        values=tuple(dict.fromkeys(wanted.types)),
+    )
+
+
+def _subject_of(exchange: Exchange, rules: tuple[str, ...], digest: bytes) -> Subject:
+    caller, facts = exchange.caller, exchange.facts
     return Subject(
         workspace=caller.workspace.id,
         endpoint=caller.endpoint.name,
         model=facts.model if facts is not None else None,
-        rules=tuple(sorted(f"{rule.layer}/{rule.id}" for rule in decision.deciding)) or ("default",),
+        rules=rules,
         policy=" ".join([caller.policy_digest, *(one.digest for one in caller.layers)]),  # repositories' too
         session=exchange.session or (facts.conversation if facts is not None else None),
         task=caller.task,
-        request=memory.digest(b"approval", head, request),
+        request=digest,
     )
 
 

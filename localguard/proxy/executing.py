@@ -76,7 +76,7 @@ class Executing:
             task=None,
             request=memory.digest(b"command", *(argument.encode("utf-8", "surrogatepass") for argument in argv)),
         )
-        shown = _shown(argv, memory.vault)
+        shown = memory.vault.shown(shlex.join(argv))
         if len(shown) > _MOST_SHOWN:
             raise ControlRefused(
                 400,
@@ -122,14 +122,3 @@ def _resolved(argument: str, vault: Vault, types: Counter[str]) -> str:
         position = end
     parts.append(raw[position:].decode("utf-8", "surrogatepass"))
     return "".join(parts)
-
-
-def _shown(argv: list[str], vault: Vault) -> str:
-    """The command for a person, as a shell would take it: with placeholders, and without values that somebody typed."""
-    raw = shlex.join(argv).encode("utf-8", "replace")
-    shown, position = bytearray(), 0
-    for span in vault.sweep(raw):
-        shown += raw[position : span.start] + span.placeholder.encode()
-        position = span.end
-    shown += raw[position:]
-    return shown.decode("utf-8", "replace")

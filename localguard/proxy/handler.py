@@ -106,6 +106,7 @@ class Guard:
             billing=billing,
             budgets=budgets,
             recorder=recorder,
+            asking=asking,
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

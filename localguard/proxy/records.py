@@ -114,6 +114,8 @@ def _obligations(obligations: Obligations) -> ObligationsEntry:
     )
     if obligations.kept:
         made["kept"] = ", ".join(sorted(obligations.kept))
+    if obligations.asks:
+        made["asks"] = "secret"
     if obligations.record is Recording.METADATA:
         made["record"] = str(obligations.record)
     if obligations.max_input_tokens is not None:

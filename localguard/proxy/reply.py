@@ -1,11 +1,13 @@
 """The reply of an exchange on its way to the agent: decoded, restored, given as it comes in, and how it ended."""
 
+import asyncio
 import time
 
 from aiohttp import web
 
 from localguard.audit.fields import FailureOrigin
 from localguard.exchange.reply import Framing, ReplyRestorer
+from localguard.proxy.asking import Asking
 from localguard.proxy.connection import Limits, Reply
 from localguard.proxy.headers import joined, reply_headers
 from localguard.proxy.live import Exchange
@@ -19,11 +21,13 @@ from localguard.wire.sse import StreamTooLong
 _MAX_REPLY = 1024 * 1024 * 1024
 _WITHOUT_END = frozenset({GENERIC.name, MULTIPART.name})
 """Formats whose streams have no end mark that is known."""
+_KEEP_ALIVE = 10.0
+"""Seconds between two signs of life while a person is asked; clients give up after 60 without any, at the soonest."""
 _REDIRECTS = (301, 302, 307, 308)
 
 
 async def give_reply(
-    request: web.BaseRequest, exchange: Exchange, upstream_reply: UpstreamReply, limits: Limits
+    request: web.BaseRequest, exchange: Exchange, upstream_reply: UpstreamReply, limits: Limits, asking: Asking
 ) -> web.StreamResponse:
     """Give the agent the reply as it comes in, restored; `exchange` keeps what was seen of it.
 
@@ -38,6 +42,7 @@ async def give_reply(
         exchange=exchange.id,
         asked_for_json=facts.asked_for_json,
         kept=exchange.decision.obligations.kept if exchange.decision is not None else frozenset(),
+        asks=exchange.decision is not None and exchange.decision.obligations.asks,
     )
     exchange.reply = restorer
     given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in upstream_reply.raw_headers]
@@ -75,6 +80,8 @@ async def give_reply(
             await response.prepare(request)
         if whole and exchange.reply_bytes > limits.body_bytes:
             raise StreamTooLong("the reply is longer than the guard reads at once")
+        if restorer.wanted:
+            made = await _asked(exchange, restorer, made, response, asking)
         if made:
             await response.write(made)
         if restorer.ended:
@@ -82,6 +89,8 @@ async def give_reply(
     if decoder is not None and not restorer.ended:
         decoder.finish()
     rest = restorer.finish() if rewritten else b""
+    if restorer.wanted:
+        rest = await _asked(exchange, restorer, rest, response, asking)
     if whole:
         response.whole(len(rest))
         await response.prepare(request)
@@ -92,6 +101,34 @@ async def give_reply(
             exchange.memory.responses.put(name, True)  # what it stands for passed through here
     await response.write_eof(rest)
     return response
+
+
+async def _asked(
+    exchange: Exchange, restorer: ReplyRestorer, made: bytes, response: web.StreamResponse, asking: Asking
+) -> bytes:
+    """Give what was made, wait for the answers that the rest of it needs, and return that.
+
+    A stream is kept alive meanwhile, as far as its format has something for that. If the client hangs up, the questions are
+    withdrawn.
+    """
+    begun = response.prepared
+    while restorer.wanted:
+        if made and begun:
+            await response.write(made)
+        answers = [asyncio.create_task(asking.values(exchange, one)) for one in restorer.wanted]
+        waiting = set(answers)
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, timeout=_KEEP_ALIVE)
+                if waiting and begun and restorer.keep_alive:
+                    await response.write(restorer.keep_alive)
+        finally:
+            for one in answers:
+                one.cancel()
+            await asyncio.gather(*answers, return_exceptions=True)
+        more = restorer.answer([one.result() for one in answers])
+        made = more if begun else made + more
+    return made
 
 
 def judge(exchange: Exchange, reply: UpstreamReply) -> tuple[str, FailureOrigin | None, str | None]:

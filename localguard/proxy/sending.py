@@ -11,6 +11,7 @@ from localguard.exchange.reply import ReplyRefused
 from localguard.exchange.request import Redacted
 from localguard.policy.model import EndpointClass
 from localguard.proxy import refusals
+from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.connection import Limits, cut, places
@@ -43,7 +44,9 @@ class Sending:
         billing: Billing,
         budgets: Budgets,
         recorder: Recorder,
+        asking: Asking,
     ) -> None:
+        self._asking = asking
         self._upstream = upstream
         self._credentials = credentials
         self._limits = limits
@@ -82,7 +85,7 @@ class Sending:
                 retries=endpoint.limits.retries,
             ) as reply:
                 exchange.status = reply.status
-                response = await give_reply(request, exchange, reply, self._limits)
+                response = await give_reply(request, exchange, reply, self._limits, self._asking)
                 state, origin, error = judge(exchange, reply)
                 return response
         except UpstreamError as failure:

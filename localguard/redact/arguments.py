@@ -5,13 +5,15 @@ from its first placeholder to its end and then judged as a whole (`places.judge`
 characters are spelled in JSON (`LG_` as `\u004cG_`); a value is escaped for the JSON string that it goes into.
 """
 
+import copy
 import json
 import re
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 from localguard.redact import placeholder as placeholders
 from localguard.redact import places
-from localguard.redact.judgement import Judged, judge_argument, restore_judged, written
+from localguard.redact.judgement import Judged, answered, judge_argument, restore_judged, written
 from localguard.redact.places import Place
 from localguard.redact.report import Report
 from localguard.redact.turnback import count_near_misses, known_in, restore_strings, restore_text, turn_back
@@ -62,6 +64,20 @@ class ArgumentsRestorer:
         self._text: list[str] = []  # its JSON text as received; of file content without placeholders
         self._text_length = 0
         self._kept: list[str] | None = None  # from its first placeholder on, where it waits to be judged
+
+    @property
+    def holds(self) -> bool:
+        """Whether an argument waits for its end to be judged."""
+        return self._kept is not None
+
+    def copy_for(self, report: Report) -> Self:
+        """A restorer that goes on from here and tells `report`: this one stays as it is."""
+        made = copy.copy(self)
+        made._report = report
+        made._out, made._text = list(self._out), list(self._text)
+        made._name = None if self._name is None else list(self._name)
+        made._kept = None if self._kept is None else list(self._kept)
+        return made
 
     def feed(self, text: str) -> str:
         """Take the next piece of JSON text and return what can be emitted; raises `UnknownPlaceholder`."""
@@ -223,8 +239,9 @@ class ArgumentsRestorer:
             value: object = json.loads(text.lstrip().removeprefix(":"), strict=False)
         except (ValueError, RecursionError):
             return Judged("it is not readable as JSON", {}), []
-        judged = judge_argument(value, self._tool, self._argument or "", self._vault)
-        return judged, [one for inner in _texts(value) for one in judged.of(inner, self._vault)]
+        tool, argument, vault = self._tool, self._argument or "", self._vault
+        judged = answered(judge_argument(value, tool, argument, vault), value, tool, argument, vault, self._report)
+        return judged, [one for inner in _texts(value) for one in judged.of(inner, vault)]
 
     def _restore_held(self, text: str, judged: Judged | None, spelled: Sequence[str | None] = ()) -> tuple[str, int]:
         """Return the JSON text `text`, which begins inside a string, with placeholders turned back, and their number.
@@ -299,6 +316,7 @@ def _restore_argument(value: object, tool: str, argument: str, vault: Vault, rep
             judged = Judged("its value is not known", {})
         else:
             judged = judge_argument(value, tool, argument, vault)
+            judged = answered(judged, value, tool, argument, vault, report)
 
     def restore(text: str) -> str:
         if judged is not None:

@@ -1,8 +1,11 @@
 """Restoring placeholders in tool input that is free text and not JSON: patches, and whatever a custom tool takes."""
 
+import copy
+from typing import Self
+
 from localguard.redact import placeholder as placeholders
 from localguard.redact import places
-from localguard.redact.judgement import Judged, judge_argument, restore_judged
+from localguard.redact.judgement import Judged, answered, judge_argument, restore_judged
 from localguard.redact.places import Place
 from localguard.redact.report import Report
 from localguard.redact.turnback import count_near_misses, turn_back
@@ -28,6 +31,18 @@ class FreeformRestorer:
         self._before: list[str] = []  # received, up to what is held; of file content without its placeholders
         self._held: list[str] | None = None  # from the first placeholder on
 
+    @property
+    def holds(self) -> bool:
+        """Whether the input waits for its end to be judged."""
+        return self._held is not None
+
+    def copy_for(self, report: Report) -> Self:
+        """A restorer that goes on from here and tells `report`: this one stays as it is."""
+        made = copy.copy(self)
+        made._report, made._before = report, list(self._before)
+        made._held = None if self._held is None else list(self._held)
+        return made
+
     def feed(self, text: str) -> str:
         """Take the next piece of text and return what can be emitted."""
         if self._held is not None:
@@ -50,6 +65,7 @@ class FreeformRestorer:
             judged = Judged("it is too long to judge", {})
         else:
             judged = judge_argument(whole, self._tool, places.FREEFORM, self._vault)
+            judged = answered(judged, whole, self._tool, places.FREEFORM, self._vault, self._report)
             judged = Judged(judged.reason, {held: tuple(judged.of(whole, self._vault))})  # before it there are none
         return emitted + restore_judged(held, judged, self._vault, self._report, self._tool)
 

@@ -1,5 +1,6 @@
 """The judgement of one tool argument as a whole: what of its placeholders is turned back, and how values are written there."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,10 +8,12 @@ from localguard.redact import placeholder as placeholders
 from localguard.redact import places
 from localguard.redact.places import Place
 from localguard.redact.quoting import Spelled, spell_text, spell_words, written_text
-from localguard.redact.report import Report
+from localguard.redact.report import Report, ValuesWanted
 from localguard.redact.turnback import is_active, known_in, restore_strings, restore_text, turn_back
 from localguard.redact.vault import Vault
 
+MOST_SHOWN = 1000
+"""Characters of an argument that a person is asked about: all of it, as nobody can allow what is not shown."""
 _UNSURE = "it cannot be told how its value would be quoted there"
 
 
@@ -65,6 +68,43 @@ def _spellings(place: Place, value: object, vault: Vault) -> dict[str, Spelled]:
         if texts.setdefault(item, spelled) != spelled:
             texts[item] = (None,) * len(spelled)
     return texts
+
+
+def answered(judged: Judged, value: object, tool: str, argument: str, vault: Vault, report: Report) -> Judged:
+    """Return `judged` as a person's answer has it, where one is asked about the secrets that it would withhold.
+
+    Where nobody was asked yet, the report notes what is wanted, and the secrets stay. What cannot be quoted is not asked for.
+    """
+    if judged.reason is None or not (report.asks or report.answers):
+        return judged
+    types: list[str] = []
+
+    def collect(text: str) -> str:
+        spelled = judged.of(text, vault)
+        for (start, end), one in zip(placeholders.find(text, vault.is_own), spelled, strict=True):
+            known = vault.resolve(text[start:end])
+            if one is not None and known is not None and known.data_class == "secret":
+                types.append(known.type)
+        return text
+
+    restore_strings(value, collect)
+    if not types or "secret" in report.kept:
+        return judged
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return judged
+    if len(text) > MOST_SHOWN:
+        return Judged(
+            f"it is too long to be shown to a person, who would have to allow it: {judged.reason}", judged.spelled
+        )
+    wanted = ValuesWanted(tool, argument, text, judged.reason, tuple(sorted(types)))
+    answer = report.answers.get(wanted)
+    if answer is None:
+        if report.asks:
+            report.wanted.append(wanted)
+        return judged
+    return Judged(None if answer else f"nobody allowed it: {judged.reason}", judged.spelled)
 
 
 def restore_judged(text: str, judged: Judged, vault: Vault, report: Report, where: str) -> str:

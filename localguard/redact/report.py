@@ -34,6 +34,20 @@ class Withheld:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ValuesWanted:
+    """One argument of a tool call that would be given values if a person says so: what that person has to know."""
+
+    tool: str
+    argument: str
+    text: str
+    """The whole argument as the model wrote it, with its placeholders; JSON where it is no text."""
+    reason: str
+    """Why its values are withheld."""
+    types: tuple[str, ...]
+    """Of the values, one for each of their places, sorted."""
+
+
 @dataclass(slots=True)
 class Report:
     """Collected by the restorers of one reply. `near_misses` counts text in file edits that only resembles a placeholder."""
@@ -44,6 +58,12 @@ class Report:
     near_misses: int = 0
     kept: frozenset[str] = frozenset()
     """Data classes whose placeholders stay wherever they stand: policy's obligation `restore`."""
+    asks: bool = False
+    """Whether a person is asked about the secrets that an argument is not given."""
+    answers: dict[ValuesWanted, bool] = field(default_factory=dict)
+    """What was answered."""
+    wanted: list[ValuesWanted] = field(default_factory=list)
+    """What nobody was asked about yet; withheld meanwhile."""
 
     def keeps(self, type: str, data_class: str, place: str) -> bool:
         """Whether a known placeholder stays because of its class; noted as withheld then."""

@@ -178,6 +178,16 @@ class Vault:
         """Return (start, end), byte offsets, of each own placeholder in `text`, sorted, not overlapping."""
         return list(placeholders.find_bytes(text, self.is_own))
 
+    def shown(self, text: str) -> str:
+        """`text` for a person to read: placeholders instead of the distinctive values that it holds."""
+        raw = text.encode("utf-8", "replace")
+        shown, position = bytearray(), 0
+        for span in self.sweep(raw):
+            shown += raw[position : span.start] + span.placeholder.encode()
+            position = span.end
+        shown += raw[position:]
+        return shown.decode("utf-8", "replace")
+
     def tags_starting(self, prefix: str) -> bool:
         """Say whether some known value's tag begins with `prefix` (1 to 12 characters); linear in the values known."""
         with self._lock:
