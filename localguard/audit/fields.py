@@ -284,6 +284,8 @@ class OutcomeMetadata(TypedDict, total=False):
     """The provider's own request id."""
     finish: str | None
     """The provider's reason for stopping."""
+    sent_ms: int | None
+    """Until the request was read, scanned, decided on and recorded, and could be sent."""
     first_byte_ms: int | None
     total_ms: int | None
     reply_bytes: int

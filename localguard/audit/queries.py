@@ -142,6 +142,38 @@ class Log:
         found = {one.seq: one for seq in seqs for one in self._select("seq = ?", seq)}
         return [found[seq] for seq in seqs if seq in found]
 
+    def exchange_ids(self, limit: int, *, before: str | None = None, after: str | None = None) -> list[str]:
+        """Ids of exchanges that were sent or refused, ascending: the last ``limit`` of those before an id, or the first after one.
+
+        Ids ascend as exchanges begin.
+        """
+        order = "ASC" if after is not None and before is None else "DESC"
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT DISTINCT exchange FROM records WHERE exchange > ? AND exchange < ?"  # noqa: S608
+                f" AND kind IN ('intent', 'refusal') ORDER BY exchange {order} LIMIT ?",
+                (after or "", before or "\U0010ffff", limit),
+            ).fetchall()
+        return sorted(exchange for (exchange,) in rows)
+
+    def session_outline(self, session: str) -> tuple[dict[str, int], str, str, list[str], Record | None]:
+        """How many records of each kind a session has, its first and last time, its costs in USD, and its last request."""
+        with self._errors():
+            kinds = self._connection.execute(
+                "SELECT kind, count(*), min(time), max(time) FROM records WHERE session = ? GROUP BY kind", (session,)
+            ).fetchall()
+            costs = self._connection.execute(
+                "SELECT json_extract(metadata, '$.cost_usd') FROM records WHERE session = ? AND kind = 'outcome'",
+                (session,),
+            ).fetchall()
+        last = self._select(
+            "session = ? AND kind IN ('intent', 'refusal') AND metadata IS NOT NULL ORDER BY seq DESC LIMIT 1", session
+        )
+        counts = {str(kind): int(count) for kind, count, _, _ in kinds}
+        began = min((first for _, _, first, _ in kinds), default="")
+        ended = max((latest for _, _, _, latest in kinds), default="")
+        return counts, began, ended, [str(cost) for (cost,) in costs if cost is not None], last[0] if last else None
+
     def extent(self) -> tuple[int, int]:
         """How many records there are, and how many of them have lost their metadata."""
         with self._errors():

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -142,6 +142,19 @@ def session_of(id: str, records: Iterable[Record]) -> Session:
             session.approvals.append(Approval(record.time, str(metadata["event"]), by, why, identity))
     session.instructions = tuple(sorted(instructions.values(), key=lambda one: (one.name, one.digest)))
     return session
+
+
+def session_data(session: Session) -> dict[str, Any]:
+    """A session as programs read it: its fields by name, and its MCP servers; amounts are decimal digits."""
+    data = {one.name: _plain(getattr(session, one.name)) for one in fields(session)}
+    return {**data, "mcp_servers": session.mcp_servers, "cost_usd": str(session.cost_usd)}
+
+
+def _plain(value: Any) -> Any:
+    """A value of the session for JSON; `asdict` cannot copy counters."""
+    if isinstance(value, list | tuple):
+        return [asdict(one) if is_dataclass(one) and not isinstance(one, type) else one for one in value]
+    return value
 
 
 def _request(session: Session, metadata: Mapping[str, Any], local: Mapping[str, Any]) -> None:

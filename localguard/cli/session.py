@@ -2,8 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +56,7 @@ def list_sessions(
 ) -> None:
     """List sessions, the latest first."""
     from localguard.audit.queries import Log
+    from localguard.audit.sessions import session_data
 
     with Log(located(home).audit_db) as log:
         found: list[Session] = []
@@ -66,7 +66,7 @@ def list_sessions(
                 if len(found) == number:
                     break
     if as_json:
-        print_json([_as_data(session) for session in found])
+        print_json([session_data(session) for session in found])
         return
     rows = [
         (
@@ -102,7 +102,7 @@ def show(
     read from the repository of the current directory: whoever commits can write them.
     """
     from localguard.audit.queries import Log
-    from localguard.audit.sessions import session_of
+    from localguard.audit.sessions import session_data, session_of
 
     if [session, commit, branch].count(None) != 2:
         raise WrongUse("Give either a session, or --commit, or --branch.")
@@ -110,7 +110,7 @@ def show(
         ids = [session_id(log, session)] if session is not None else _at(log, commit, branch)
         told = [session_of(id, log.whole_session(id)) for id in (ids if as_json else ids[:1])]
     if as_json:
-        print_json(_as_data(told[0]) if session is not None else [_as_data(one) for one in told])
+        print_json(session_data(told[0]) if session is not None else [session_data(one) for one in told])
         return
     for title, lines in _paragraphs(told[0]):
         typer.echo(printable(title) if title == f"Session {told[0].id}" else f"\n{title}")
@@ -258,17 +258,3 @@ def _instruction(one: Any) -> str:
 def _approval(one: "Approval") -> str:
     who = f"{one.by or 'somebody'}{f', {one.identity}' if one.identity else ''}"
     return f"{one.time}  {one.event} by {who} {one.why}"
-
-
-def _as_data(session: "Session") -> Mapping[str, Any]:
-    data = {one.name: _plain(getattr(session, one.name)) for one in fields(session)}
-    return {**data, "mcp_servers": session.mcp_servers, "cost_usd": str(session.cost_usd)}
-
-
-def _plain(value: Any) -> Any:
-    """A value of the session for JSON; `asdict` cannot copy counters."""
-    return (
-        [asdict(one) for one in value]
-        if isinstance(value, list | tuple) and value and is_dataclass(value[0])
-        else value
-    )

@@ -34,6 +34,7 @@ from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.exchange_views import ExchangeViews
 from localguard.proxy.executing import Executing
 from localguard.proxy.experiments import Experiments
 from localguard.proxy.handler import Guard
@@ -114,6 +115,7 @@ class Assembly:
         )
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         SessionOutcomes(home, store, control, callers)
+        ExchangeViews(home.audit_db, recorder, control)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
         asking = Asking(store, control, callers, wait=ask_seconds)
         guard: Guard

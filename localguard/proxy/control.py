@@ -8,11 +8,12 @@ import asyncio
 import hmac
 import re
 import secrets
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import orjson
 from aiohttp import web
 
@@ -21,12 +22,16 @@ from localguard.errors import LocalguardError
 from localguard.proxy.admission import AdmissionRefused, ControlCall
 from localguard.proxy.connection import Limits, read_body
 from localguard.proxy.control_client import NONCE_DIGITS, proof
+from localguard.proxy.feed import Feed, FellBehind, Reader, TooManyReaders
 from localguard.proxy.headers import bare_credential, joined, query_parts
 
+Model = TypeVar("Model", bound=msgspec.Struct)
+
 _NONCE = re.compile(rf"[0-9a-f]{{{NONCE_DIGITS}}}")
-_MOST_EXCHANGES = 1000
-_WAITING_EVENTS = 1000
 _QUIET_SECONDS = 15.0  # a comment this often shows both ends that the other is still there
+_GATHERED_SECONDS = 0.05  # events of this time go out together: a write for each costs traffic more than their making
+_SLOWEST_SECONDS = 10.0  # a reader that takes nothing for so long is cut off
+_RETRY_MS = 1000
 _BODY = Limits(body_bytes=64 * 1024, body_stall_timeout=5.0, body_timeout=10.0)
 _MOST_TEXT = 2000
 """Characters of one text that a caller may give."""
@@ -49,6 +54,14 @@ class Arguments:
     query: Mapping[str, str]
     body: Mapping[str, Any]
 
+    def queried(self, model: type[Model]) -> Model:
+        """The query as `model` describes it. Raises ControlRefused (400)."""
+        return _converted(self.query, model, strict=False)
+
+    def said(self, model: type[Model]) -> Model:
+        """The body as `model` describes it. Raises ControlRefused (400)."""
+        return _converted(self.body, model, strict=True)
+
     def text(self, name: str, default: str | None = None) -> str:
         """A text of the body. Raises ControlRefused (400) where there is none and no default."""
         value = self.body.get(name, default)
@@ -68,13 +81,17 @@ class Arguments:
 class Call:
     """One address of the control API, below `/-/api`: `{name}` in `path` stands for one segment.
 
-    `answer` gives the JSON object of the reply. It may raise ControlRefused.
+    `answer` gives the JSON object of the reply. It may raise ControlRefused. `query`, `takes` and `gives` are what the call is
+    given and gives: by the first two every call is checked, and by all of them the API is described.
     """
 
     method: str
     path: str
     summary: str
     answer: Callable[[Arguments], Awaitable[Mapping[str, object]] | Mapping[str, object]]
+    query: type[msgspec.Struct] | None = None
+    takes: type[msgspec.Struct] | None = None
+    gives: Any = None
 
     def matches(self, path: str) -> dict[str, str] | None:
         """The path's names and what stands for them; None if this is another address."""
@@ -93,8 +110,8 @@ class Call:
 class Control:
     """Answers control calls. A new token is written to the home's `control.token` (mode 0600) on construction.
 
-    `status` answers the guard's own description, `exchanges` its latest exchanges, oldest first, both without any content;
-    `stop` asks the guard to end. Raises OSError if the token cannot be written.
+    `status` answers the guard's own description, without any content; `stop` asks the guard to end. Raises OSError if the
+    token cannot be written.
     """
 
     def __init__(
@@ -103,22 +120,17 @@ class Control:
         *,
         stop: Callable[[], object],
         status: Callable[[], Mapping[str, object]],
-        exchanges: Callable[[], Iterable[Mapping[str, object]]],
+        feed: Feed | None = None,
+        slowest: float = _SLOWEST_SECONDS,
     ) -> None:
         self._token = secrets.token_urlsafe(32)
         write_private(home.control_token, self._token.encode("ascii"))
         self._calls: tuple[Call, ...] = (
             Call("GET", "/status", "What the guard says of itself.", lambda _: status()),
-            Call(
-                "GET",
-                "/exchanges",
-                "The latest exchanges, oldest first; `limit` of them.",
-                lambda given: {"exchanges": _last(exchanges(), _limit(given.query))},
-            ),
             Call("POST", "/stop", "Finish what runs, then end.", lambda _: _stopping(stop)),
         )
-        self._listeners: set[asyncio.Queue[tuple[str, bytes]]] = set()
-        self._lost: dict[asyncio.Queue[tuple[str, bytes]], int] = {}
+        self.feed = feed or Feed()
+        self._slowest = slowest
 
     @property
     def token(self) -> str:
@@ -153,24 +165,18 @@ class Control:
         one, names = next((one, names) for one, names in found if one.method == request.method)
         arguments = Arguments(request, names, dict(query_parts(call.query)), _object(await read_body(request, _BODY)))
         try:
+            if one.query is not None:
+                arguments.queried(one.query)
+            if one.takes is not None:
+                arguments.said(one.takes)
             answer = one.answer(arguments)
             return _json(answer if isinstance(answer, Mapping) else await answer)
         except ControlRefused as refused:
             raise AdmissionRefused(refused.status, "localguard_control_refused", f"{refused}") from None
 
     def publish(self, event: str, data: Mapping[str, object]) -> None:
-        """Tell everybody who listens on `/-/events`. `data` must hold no content.
-
-        Never waits: a listener that does not keep up loses events, and is told how many by an event `lost`.
-        """
-        if not self._listeners:
-            return
-        packed = orjson.dumps(dict(data), default=str)
-        for queue in self._listeners:
-            try:
-                queue.put_nowait((event, packed))
-            except asyncio.QueueFull:
-                self._lost[queue] = self._lost.get(queue, 0) + 1
+        """Tell everybody who follows `/-/events`. Never waits. `data` must hold no content."""
+        self.feed.publish(event, data)
 
     def _prove(self, request: web.BaseRequest, call: ControlCall) -> web.Response:
         nonces = [value for name, value in query_parts(call.query) if name == "nonce"]
@@ -191,37 +197,55 @@ class Control:
             )
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_WAITING_EVENTS)
-        self._listeners.add(queue)
+        """Events as they come. The first, `ready`, says whether everything since `Last-Event-ID` follows; else read the state anew.
+
+        A reader that does not keep up is cut off: it comes back with the id of its last event.
+        """
         try:
-            await response.prepare(request)
-            await response.write(b": listening\n\n")
+            with self.feed.reader(request.headers.get("Last-Event-ID")) as reader:
+                response = web.StreamResponse(
+                    headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+                )
+                await response.prepare(request)
+                began = b'retry: %d\nid: %s\nevent: ready\ndata: {"resumed":%s}\n\n'
+                resumed = b"true" if reader.resumed else b"false"
+                await response.write(began % (_RETRY_MS, reader.last.encode(), resumed))
+                with suppress(TimeoutError, FellBehind):
+                    await self._follow(reader, response)
+                if request.transport is not None:
+                    request.transport.abort()  # what waits to be sent would wait for as long as nobody reads
+                return response
+        except TooManyReaders:
+            raise AdmissionRefused(
+                503, "localguard_too_many_readers", "Too many programs follow the guard's events; close some."
+            ) from None
+
+    async def _follow(self, reader: Reader, response: web.StreamResponse) -> None:
+        """Write what comes until the reader hangs up (ConnectionError). Raises FellBehind or TimeoutError where it is too slow."""
+        while True:
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    await reader.news.wait()
+                await asyncio.sleep(_GATHERED_SECONDS)
+            except TimeoutError:
+                pass
             while True:
-                try:
-                    async with asyncio.timeout(_QUIET_SECONDS):
-                        event, data = await queue.get()
-                except TimeoutError:
-                    await response.write(b": quiet\n\n")
-                    continue
-                await response.write(b"event: %s\ndata: %s\n\n" % (event.encode(), data))
-                if lost := self._lost.pop(queue, 0):
-                    await response.write(b'event: lost\ndata: {"events":%d}\n\n' % lost)
-        finally:
-            self._listeners.discard(queue)
-            self._lost.pop(queue, None)
+                async with asyncio.timeout(self._slowest):
+                    await response.write(reader.take() or b": quiet\n\n")
+                if not reader.news.is_set():
+                    break
+
+
+def _converted(given: Mapping[str, Any], model: type[Model], *, strict: bool) -> Model:
+    try:
+        return msgspec.convert(given, model, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ControlRefused(400, f"The call does not fit its description in /-/api/openapi.json: {error}.") from None
 
 
 def _only(request: web.BaseRequest, *methods: str) -> None:
     if request.method not in methods:
         raise AdmissionRefused(405, "localguard_method_refused", f"This address takes {' or '.join(methods)} only.")
-
-
-def _limit(query: Mapping[str, str]) -> int:
-    given = query.get("limit", "50")
-    if not given.isascii() or not given.isdigit() or len(given) > 6:
-        raise ControlRefused(400, "limit is not a number.")
-    return min(int(given), _MOST_EXCHANGES)
 
 
 def _stopping(stop: Callable[[], object]) -> Mapping[str, object]:
@@ -237,10 +261,6 @@ def _object(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise AdmissionRefused(400, "localguard_body_invalid", "The body of a control call is a JSON object.")
     return value
-
-
-def _last(exchanges: Iterable[Mapping[str, object]], limit: int) -> list[Mapping[str, object]]:
-    return list(deque(exchanges, maxlen=limit))
 
 
 def _json(data: Mapping[str, Any]) -> web.Response:

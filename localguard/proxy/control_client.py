@@ -10,7 +10,9 @@ import hmac
 import http.client
 import json
 import secrets
+import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localguard.errors import LocalguardError
@@ -22,6 +24,10 @@ NONCE_DIGITS = 64
 """Hexadecimal digits of a challenge's nonce."""
 
 _MOST_BYTES = 16 * 1024 * 1024
+
+
+_READ = 256 * 1024
+_SILENCE_SECONDS = 40.0  # the guard shows every 15 seconds that it is there
 
 
 class GuardNotReachable(LocalguardError):
@@ -47,6 +53,48 @@ def proof(token: str, nonce: str, port: int) -> str:
     """
     message = f"localguard control challenge\0{port}\0{nonce}".encode()
     return hmac.new(token.encode(), message, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of `/-/events`. With its `id` a reader that was away goes on from there."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+class EventStream:
+    """The guard's live events on a connection of their own. `batch` is for one thread, `close` for any."""
+
+    def __init__(self, connection: socket.socket, response: http.client.HTTPResponse, held: object) -> None:
+        """`held` is what keeps the connection open."""
+        self._socket = connection
+        self._response = response
+        self._held = held
+        self._rest = b""
+
+    def batch(self) -> list[Event]:
+        """Wait for events and return those that came; none if the guard only showed that it is there.
+
+        Raises GuardNotReachable once the stream is over, for whatever reason.
+        """
+        try:
+            chunk = self._response.read1(_READ)
+        except (OSError, ValueError, http.client.HTTPException):
+            chunk = b""
+        if not chunk or len(self._rest) > _MOST_BYTES:
+            self.close()
+            raise GuardNotReachable("the guard no longer sends events")
+        *frames, self._rest = (self._rest + chunk).split(b"\n\n")
+        return [event for event in map(_event, frames) if event is not None]
+
+    def close(self) -> None:
+        """End the stream, also while another thread waits for its events. Twice is fine."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._socket.close()
 
 
 class ControlClient:
@@ -84,7 +132,7 @@ class ControlClient:
         return status
 
     def exchanges(self, limit: int = 50) -> list[dict[str, Any]]:
-        """Answer the latest exchanges of this process, oldest first, without any content."""
+        """Answer the latest exchanges, oldest first, without any content."""
         exchanges: list[dict[str, Any]] = self._call("GET", f"/-/api/exchanges?limit={limit}")["exchanges"]
         return exchanges
 
@@ -96,6 +144,27 @@ class ControlClient:
         """Make one call of the control API (`path` below `/-/api`) with a JSON object of `given`, and answer its reply."""
         answer: dict[str, Any] = self._call(method, f"/-/api{path}", json.dumps(given).encode() if given else None)
         return answer
+
+    def events(self, last_event: str | None = None) -> EventStream:
+        """Follow what the guard does.
+
+        The first event is `ready`: its `resumed` says whether everything since `last_event` follows; if not, what is shown is
+        to be read anew.
+        """
+        with contextlib.ExitStack() as stack:
+            connection, token = stack.enter_context(self._proven())
+            headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last_event} if last_event else {})
+            connected = connection.sock
+            assert connected is not None
+            try:
+                connection.request("GET", "/-/events", headers=headers)
+                response = connection.getresponse()
+                if response.status != 200:
+                    raise GuardAnswered(response.status, _told(response.read(_MOST_BYTES)))
+            except (OSError, http.client.HTTPException):
+                raise GuardNotReachable(f"what listens on port {self._port} does not answer") from None
+            connected.settimeout(_SILENCE_SECONDS)
+            return EventStream(connected, response, stack.pop_all())
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> Any:
         with self._proven() as (connection, token):
@@ -145,6 +214,16 @@ class ControlClient:
             raise GuardNotReachable(f"what listens on port {self._port} does not answer") from None
         except (OSError, http.client.HTTPException):
             raise GuardNotOurs(f"what listens on port {self._port} does not speak as a guard does") from None
+
+
+def _event(frame: bytes) -> Event | None:
+    """One event of its lines; None for a comment or what is no event of ours."""
+    named = dict(line.partition(b": ")[::2] for line in frame.split(b"\n"))
+    try:
+        data = json.loads(named[b"data"])
+        return Event(named[b"id"].decode(), named[b"event"].decode(), data) if isinstance(data, dict) else None
+    except (KeyError, ValueError):
+        return None
 
 
 def _parsed(body: bytes) -> Any:

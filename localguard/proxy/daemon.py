@@ -129,7 +129,6 @@ async def serve(
             home,
             stop=stop.set,
             status=lambda: assembled.result().status(server, started),
-            exchanges=lambda: assembled.result().recorder.recent,
         )
         front.open(Admission(server.port), control)
         detail = {"version": __version__, "policy": watcher.layer.digest}

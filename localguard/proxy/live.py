@@ -69,6 +69,8 @@ class Exchange:
     """The exchange that sent the same request last."""
     recorded: bool = False
     """The intent is durable."""
+    sent_at: float | None = None
+    """When everything was read, scanned, decided on and recorded, so that it could be sent."""
     first_byte: float | None = None
     reply_bytes: int = 0
     status: int | None = None

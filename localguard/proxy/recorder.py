@@ -2,14 +2,16 @@
 
 import asyncio
 import time
-from collections import deque
+from collections.abc import Collection
 from contextlib import suppress
 
+from localguard.audit import rows
 from localguard.audit.record import RecordInvalid
+from localguard.audit.rows import ExchangeRow
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
 from localguard.policy.model import Endpoint
-from localguard.policy.price import NOTHING, spelled
+from localguard.policy.price import NOTHING
 from localguard.proxy import records, refusals
 from localguard.proxy.billing import Bill
 from localguard.proxy.control import Control
@@ -17,7 +19,7 @@ from localguard.proxy.live import Counters, Exchange
 from localguard.proxy.refusals import Refused
 from localguard.wire.refusal import Refusal
 
-_RECENT = 200
+_RECENT = 1000
 _MOST_UNLOCATED = 60
 
 
@@ -26,7 +28,7 @@ class Recorder:
 
     def __init__(self, store: Store, control: Control) -> None:
         self.counters = Counters()
-        self.recent: deque[dict[str, object]] = deque(maxlen=_RECENT)
+        self._recent: dict[str, ExchangeRow] = {}
         self._store = store
         self._control = control
         self._unlocated = 0, 0
@@ -36,6 +38,15 @@ class Recorder:
     def log_writable(self) -> bool:
         """Whether the last record could be written."""
         return self._store.failure is None
+
+    @property
+    def recent(self) -> Collection[ExchangeRow]:
+        """The latest exchanges, in the order in which they were recorded, those under way among them."""
+        return self._recent.values()
+
+    def row(self, exchange: str) -> ExchangeRow | None:
+        """One of the latest exchanges."""
+        return self._recent.get(exchange)
 
     async def intent(self, exchange: Exchange, *, crowded: bool) -> None:
         """P1: return once the intent is durable. Raises Refused. Calls without content are counted instead.
@@ -49,20 +60,23 @@ class Recorder:
         if facts is not None and facts.body_bytes:
             exchange.repeats = requests.get(facts.alike) if not facts.new_bytes else None
             requests.put(facts.alike, exchange.id)
+        metadata = {
+            **records.context(exchange),
+            "upstream_bytes": len(exchange.redacted.body),
+            "exposed": len(exchange.redacted.exposed),
+            **records.reservation(exchange),
+        }
+        findings = records.findings(exchange.redacted) if records.keeps_findings(exchange) else []
+        local = records.local(exchange)
         try:
             await self._store.durable(
                 "intent",
                 crowded=crowded,
                 exchange=exchange.id,
                 session=exchange.session,
-                metadata={
-                    **records.context(exchange),
-                    "upstream_bytes": len(exchange.redacted.body),
-                    "exposed": len(exchange.redacted.exposed),
-                    **records.reservation(exchange),
-                },
-                findings=records.findings(exchange.redacted) if records.keeps_findings(exchange) else [],
-                local=records.local(exchange),
+                metadata=metadata,
+                findings=findings,
+                local=local,
             )
         except (LogUnavailable, RecordInvalid) as error:
             raise Refused(refusals.of_log(error)) from None
@@ -70,6 +84,8 @@ class Recorder:
             self._abandoned(exchange)
             raise
         exchange.recorded = True
+        exchange.sent_at = time.monotonic()
+        self._show(rows.begun(exchange.id, exchange.session, metadata, local, findings))
 
     def _abandoned(self, exchange: Exchange) -> None:
         """The agent hung up while its intent was on the way to the disk."""
@@ -89,18 +105,12 @@ class Recorder:
     async def refusal(self, exchange: Exchange, refusal: Refusal) -> None:
         """Record that nothing was sent, and why. A log that cannot be written does not keep the agent from being told."""
         self.counters.refused += 1
-        self._note(exchange, "refused", refusal.code)
+        session = exchange.session if exchange.redacted is not None else None
+        metadata = {**records.context(exchange), **records.refused(refusal)}
+        local = records.local(exchange)
+        self._show(rows.refused(rows.begun(exchange.id, session, metadata, local, ()), metadata))
         with suppress(LogUnavailable, RecordInvalid):
-            await self._store.durable(
-                "refusal",
-                exchange=exchange.id,
-                session=exchange.session if exchange.redacted is not None else None,
-                metadata={
-                    **records.context(exchange),
-                    **records.refused(refusal),
-                },
-                local=records.local(exchange),
-            )
+            await self._store.durable("refusal", exchange=exchange.id, session=session, metadata=metadata, local=local)
 
     async def unlocated(self, exchange: str, agent: str | None, endpoint: Endpoint | None, refusal: Refusal) -> None:
         """Record the refusal of a request of which only its head is known, so that its id can be explained.
@@ -122,8 +132,10 @@ class Recorder:
                 "provider": endpoint.kind,
                 "support": endpoint.support,
             }
+        metadata = known | records.refused(refusal)
+        self._show(rows.refused(rows.begun(exchange, None, metadata, {}, ()), metadata))
         with suppress(LogUnavailable, RecordInvalid):
-            await self._store.durable("refusal", exchange=exchange, metadata=known | records.refused(refusal))
+            await self._store.durable("refusal", exchange=exchange, metadata=metadata)
 
     def outcome(
         self, exchange: Exchange, state: str, origin: str | None, error: str | None, bill: Bill | None = None
@@ -140,13 +152,15 @@ class Recorder:
             return
         now = time.monotonic()
         self._count(exchange, state)
-        self._note(exchange, state, error, bill)
         metadata = records.outcome(exchange.reply, state=state, status=exchange.status, origin=origin, error=error)
         metadata["total_ms"] = int((now - exchange.started) * 1000)
+        if exchange.sent_at is not None:
+            metadata["sent_ms"] = int((exchange.sent_at - exchange.started) * 1000)
         if exchange.first_byte is not None:
             metadata["first_byte_ms"] = int((exchange.first_byte - exchange.started) * 1000)
         metadata["reply_bytes"] = exchange.reply_bytes
         metadata.update(records.cost(bill))
+        self._show(rows.ended(self._recent.get(exchange.id) or self._row_of(exchange), metadata))
         with suppress(LogUnavailable, RecordInvalid):
             self._store.note(
                 "outcome",
@@ -167,20 +181,15 @@ class Recorder:
             counters.restored += reply.report.restored.total()
             counters.withheld += len(reply.report.withheld)
 
-    def _note(self, exchange: Exchange, state: str, error: str | None, bill: Bill | None = None) -> None:
-        """Keep the last exchanges for `status`, and tell who listens: what the log's metadata would say of them."""
-        caller = exchange.caller
-        note: dict[str, object] = {
-            "exchange": exchange.id,
-            "endpoint": caller.endpoint.name,
-            "agent": caller.agent,
-            "workspace": caller.workspace.name,
-            "model": exchange.facts.model if exchange.facts and exchange.redacted else None,
-            "state": state,
-            "error": error,
-            "replaced": len(exchange.redacted.replaced) if exchange.redacted else 0,
-            "total_ms": int((time.monotonic() - exchange.started) * 1000),
-            "cost_usd": None if bill is None else spelled(bill.cost),
-        }
-        self.recent.append(note)
-        self._control.publish("exchange", note)
+    def _show(self, row: ExchangeRow) -> None:
+        """Keep the latest exchanges for who comes later, and tell who follows now."""
+        self._recent[row["exchange"]] = row
+        while len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._control.publish("exchange", row)
+
+    def _row_of(self, exchange: Exchange) -> ExchangeRow:
+        """What the intent said, of an exchange that took so long that it is no longer among the latest."""
+        assert exchange.redacted is not None
+        findings = records.findings(exchange.redacted) if records.keeps_findings(exchange) else []
+        return rows.begun(exchange.id, exchange.session, records.context(exchange), records.local(exchange), findings)

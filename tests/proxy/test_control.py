@@ -2,12 +2,14 @@
 
 import asyncio
 import http.server
+import json
+import re
 import secrets
 import stat
 import sys
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,9 @@ from localguard.proxy.control_client import (
     GuardNotReachable,
     proof,
 )
+from localguard.proxy.feed import Feed
 from localguard.proxy.server import GuardServer
-from tests.proxy.conftest import Guard
+from tests.proxy.conftest import Guard, RawClient
 
 
 class Running:
@@ -35,12 +38,12 @@ class Running:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.stopped = asyncio.Event()
-        self.recent: deque[dict[str, object]] = deque(({"id": number} for number in range(120)), maxlen=200)
         self.control = Control(
             home,
             stop=self.stopped.set,
             status=lambda: {"version": "1", "path": Path("x")},
-            exchanges=lambda: self.recent,
+            feed=Feed(events=500),
+            slowest=0.2,
         )
         self.server = GuardServer(self.handle, port=0)
         self.server.bind()
@@ -72,7 +75,50 @@ async def running(home: Home) -> AsyncIterator[Running]:
     running = Running(home)
     await running.server.start()
     yield running
+    for client in running.guard.clients:
+        client.close()
     await running.server.close(grace=0.2)
+
+
+@dataclass
+class Follower:
+    """A reader of `/-/events`."""
+
+    client: RawClient
+    last: str = ""
+
+    @classmethod
+    async def open(cls, running: Running, last: str | None = None) -> "Follower":
+        client = await running.guard.client()
+        head = (
+            f"GET /-/events HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n"
+        )
+        await client.send((head + (f"Last-Event-ID: {last}\r\n" if last is not None else "") + "\r\n").encode())
+        await client.reader.readuntil(b"\r\n\r\n")
+        return cls(client)
+
+    async def next(self) -> tuple[str, dict[str, Any]]:
+        """The next event: its name and data."""
+        async with asyncio.timeout(5):
+            while True:
+                found = re.search(rb"id: (\S+)\nevent: (\S+)\ndata: (.*)$", await self._frame(), re.DOTALL)
+                if found is not None:
+                    self.last = found[1].decode()
+                    return found[2].decode(), json.loads(found[3])
+
+    async def until_the_end(self) -> None:
+        while True:
+            await self.next()
+
+    async def _frame(self) -> bytes:
+        """One event; chunk sizes stand on lines of their own, wherever they are."""
+        lines: list[bytes] = []
+        while True:
+            line = (await self.client.reader.readuntil(b"\n")).rstrip(b"\r\n")
+            if line.startswith((b"id:", b"event:", b"data:", b"retry:", b":")):
+                lines.append(line)
+                if line.startswith(b"data:"):
+                    return b"\n".join(lines)
 
 
 async def threaded(call: Callable[..., Any], *args: object) -> Any:
@@ -101,12 +147,9 @@ async def test_the_token_is_private_and_new_at_every_start(home: Home, running: 
     assert Running(home).control.token != running.control.token
 
 
-async def test_the_client_reads_status_and_exchanges(running: Running) -> None:
+async def test_the_client_reads_the_status(running: Running) -> None:
     assert await threaded(running.client.is_running) is True
     assert await threaded(running.client.status) == {"version": "1", "path": "x"}
-    assert [one["id"] for one in await threaded(running.client.exchanges, 3)] == [117, 118, 119]
-    assert len(await threaded(running.client.exchanges)) == 50
-    assert await threaded(running.client.exchanges, 0) == []
 
 
 async def test_stop_asks_the_guard_to_end(running: Running) -> None:
@@ -133,11 +176,6 @@ async def test_stop_is_not_a_get(running: Running) -> None:
 )
 async def test_a_malformed_challenge_is_refused(running: Running, query: str) -> None:
     assert (await running.ask("/-/challenge" + query))[0] == 400
-
-
-@pytest.mark.parametrize("limit", ["-1", "x", "1e3", "9999999"])
-async def test_a_malformed_limit_is_refused(running: Running, limit: str) -> None:
-    assert (await running.ask(f"/-/api/exchanges?limit={limit}", running.control.token))[0] == 400
 
 
 def test_a_proof_depends_on_token_nonce_and_port() -> None:
@@ -260,39 +298,95 @@ def test_the_token_is_not_sent_on_another_connection(home: Home, squatter: http.
 
 
 async def test_a_refused_call_says_its_status(running: Running) -> None:
-    running.recent.clear()
     with pytest.raises(GuardAnswered) as caught:
-        await threaded(running.client.exchanges, -1)
-    assert caught.value.status == 400
+        await threaded(running.client.call, "GET", "/nothing")
+    assert caught.value.status == 404
 
 
 async def test_events_come_live_and_do_not_hold_up_a_stop(running: Running) -> None:
-    client = await running.guard.client()
-    head = (
-        f"GET /-/events HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n\r\n"
-    )
-    await client.send(head.encode())
-    await client.reader.readuntil(b": listening\n\n")
+    follower = await Follower.open(running)
+    assert await follower.next() == ("ready", {"resumed": False})
     running.control.publish("exchange", {"id": "e1", "state": "done"})
-    async with asyncio.timeout(2):
-        assert b'event: exchange\ndata: {"id":"e1","state":"done"}\n\n' in await client.reader.readuntil(b"}\n\n")
+    assert await follower.next() == ("exchange", {"id": "e1", "state": "done"})
     assert running.server.running == 0
     async with asyncio.timeout(3):
         await running.server.close(grace=5)
     running.control.publish("exchange", {"id": "nobody listens"})
 
 
-async def test_a_slow_listener_loses_events_and_is_told(running: Running) -> None:
-    client = await running.guard.client()
-    head = (
-        f"GET /-/events HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\nAuthorization: Bearer {running.control.token}\r\n\r\n"
-    )
-    await client.send(head.encode())
-    await client.reader.readuntil(b": listening\n\n")
-    for number in range(1500):
+async def test_a_reader_that_comes_back_misses_nothing(running: Running) -> None:
+    first = await Follower.open(running)
+    await first.next()
+    running.control.publish("exchange", {"id": 1})
+    await first.next()
+    first.client.close()
+    for number in (2, 3):
         running.control.publish("exchange", {"id": number})
-    async with asyncio.timeout(5):
-        assert b"event: lost" in await client.reader.readuntil(b'{"events":500}\n\n')
+    again = await Follower.open(running, last=first.last)
+    assert await again.next() == ("ready", {"resumed": True})
+    assert [(await again.next())[1]["id"] for _ in range(2)] == [2, 3]
+    running.control.publish("exchange", {"id": 4})
+    assert (await again.next())[1] == {"id": 4}
+
+
+async def test_a_reader_that_was_told_only_that_it_is_ready_can_come_back(running: Running) -> None:
+    first = await Follower.open(running)
+    await first.next()
+    first.client.close()
+    running.control.publish("exchange", {"id": 1})
+    again = await Follower.open(running, last=first.last)
+    assert [await again.next(), await again.next()] == [("ready", {"resumed": True}), ("exchange", {"id": 1})]
+
+
+@pytest.mark.parametrize("missed", ["too much", "another guard", "not an id", "the future"])
+async def test_a_reader_that_cannot_be_resumed_is_told_so(running: Running, missed: str) -> None:
+    follower = await Follower.open(running)
+    await follower.next()
+    last = {
+        "too much": follower.last,
+        "another guard": "0123456789abcdef-0",
+        "not an id": "x" * 3000,
+        "the future": follower.last.partition("-")[0] + "-999999",
+    }[missed]
+    for number in range(501):
+        running.control.publish("exchange", {"id": number})
+    again = await Follower.open(running, last=last)
+    assert await again.next() == ("ready", {"resumed": False})
+    running.control.publish("exchange", {"id": "new"})
+    assert await again.next() == ("exchange", {"id": "new"})
+
+
+async def test_a_slow_reader_is_cut_off_and_hurts_nobody(running: Running) -> None:
+    slow, quick = await Follower.open(running), await Follower.open(running)
+    await quick.next()
+    for _ in range(60):  # until there is more than all buffers between the two hold
+        for number in range(40):
+            running.control.publish("exchange", {"id": number, "text": "x" * 25_000})
+        for _ in range(40):
+            await quick.next()
+        if running.control.feed.readers == 1:
+            break
+    assert running.control.feed.readers == 1
+    events, size = running.control.feed.held
+    assert events <= 500
+    assert size <= 2 * 1024 * 1024
+    assert (await running.ask("/-/healthz"))[0] == 200
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await slow.until_the_end()
+
+
+async def test_no_more_readers_than_a_few_follow(home: Home, running: Running) -> None:
+    running.control.feed._most_readers = 2
+    followers = [await Follower.open(running) for _ in range(2)]
+    for one in followers:
+        await one.next()
+    assert (await running.ask("/-/events", running.control.token))[0] == 503
+    followers[0].client.close()
+    async with asyncio.timeout(2):
+        while running.control.feed.readers > 1:
+            running.control.publish("exchange", {})  # by the write that fails, or before
+            await asyncio.sleep(0.02)
+    assert await (await Follower.open(running)).next() == ("ready", {"resumed": False})
 
 
 async def test_a_room_offers_calls_of_its_own(running: Running) -> None:
