@@ -13,7 +13,6 @@ from localguard.cli.output import print_json, print_table, printable
 
 if TYPE_CHECKING:
     from localguard.config.home import Home
-    from localguard.policy.decide import Decision
     from localguard.policy.model import Layer, Work
 
 _Texts = Annotated[list[str] | None, typer.Option(help="May be repeated.")]
@@ -131,62 +130,26 @@ def _recorded(exchange: str, place: "Home") -> "tuple[Work, tuple[Layer, ...]]":
 
 
 def _print(work: "Work", layers: "tuple[Layer, ...]", *, as_json: bool) -> None:
-    from localguard.policy.decide import decide
-    from localguard.policy.model import Effect
-    from localguard.policy.trace import trace
+    from localguard.policy.trace import told
 
-    decision, traced = decide(layers, work), trace(layers, work)
+    said = told(layers, work)
     if as_json:
-        rules = [
-            {
-                "id": one.rule.id,
-                "layer": one.rule.layer,
-                "file": one.rule.file,
-                "line": one.rule.line,
-                "effect": str(one.effect),
-                "matched": one.matched,
-                "fields": [
-                    {"field": f.field, "wanted": list(f.wanted), "has": list(f.has), "matched": f.matched}
-                    for f in one.fields
-                ],
-            }
-            for one in traced
-        ]
-        deciding = [{"id": ref.id, "layer": ref.layer, "file": ref.file, "line": ref.line} for ref in decision.deciding]
-        print_json(
-            {
-                "effect": str(decision.effect),
-                "deciding": deciding,
-                "reason": decision.reason,
-                "next_step": decision.next_step,
-                "obligations": _obligations(decision),
-                "rules": rules,
-            }
-        )
+        print_json(said)
     else:
-        typer.echo(printable(f"{str(decision.effect).upper()}: {decision.reason}"))
-        if decision.next_step:
-            typer.echo(printable(decision.next_step))
-        typer.echo("Obligations: " + printable(", ".join(f"{k} {v}" for k, v in _obligations(decision).items())) + ".")
-        for one in traced:
-            place = f"{one.rule.file}:{one.rule.line}" if one.rule.line else one.rule.file
-            verdict = "matches" if one.matched else "does not match"
-            typer.echo(printable(f"\n{one.effect:5} {one.rule.id}  ({one.rule.layer}, {place}) {verdict}"))
-            for field in one.fields:
-                has = ", ".join(field.has) or "nothing"
-                sign = "yes" if field.matched else "no "
-                typer.echo(printable(f"      {sign} {field.field}: {has}; wanted {', '.join(field.wanted)}"))
-    if decision.effect is not Effect.ALLOW:
+        typer.echo(printable(f"{said['effect'].upper()}: {said['reason']}"))
+        if said["next_step"]:
+            typer.echo(printable(said["next_step"]))
+        typer.echo("Obligations: " + printable(", ".join(f"{k} {v}" for k, v in said["obligations"].items())) + ".")
+        for one in said["rules"]:
+            place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
+            verdict = "matches" if one["matched"] else "does not match"
+            typer.echo(printable(f"\n{one['effect']:5} {one['id']}  ({one['layer']}, {place}) {verdict}"))
+            for field in one["fields"]:
+                has = ", ".join(field["has"]) or "nothing"
+                sign = "yes" if field["matched"] else "no "
+                typer.echo(printable(f"      {sign} {field['field']}: {has}; wanted {', '.join(field['wanted'])}"))
+    if said["effect"] != "allow":
         raise typer.Exit(ExitCode.FOUND)
-
-
-def _obligations(decision: "Decision") -> dict[str, str]:
-    from dataclasses import fields
-
-    found = {f.name: getattr(decision.obligations, f.name) for f in fields(decision.obligations)}
-    route = found.pop("route")
-    shown = {name: str(value) for name, value in found.items() if value is not None and value is not False}
-    return shown | ({"route": route.endpoint} if route is not None else {})
 
 
 def diff(
@@ -203,6 +166,7 @@ def diff(
     from localguard.audit.queries import Log
     from localguard.audit.replay import changes
     from localguard.config.policy_files import load_policy
+    from localguard.policy.trace import obligations_told
 
     for path in (old, new):
         if not path.exists():
@@ -221,7 +185,7 @@ def diff(
                 "before": str(one.before.effect),
                 "after": str(one.after.effect),
                 "rules": [ref.id for ref in one.after.deciding],
-                "obligations": {"before": _obligations(one.before), "after": _obligations(one.after)},
+                "obligations": {"before": obligations_told(one.before), "after": obligations_told(one.after)},
             }
             for one in found
         ]

@@ -1,9 +1,10 @@
 """Every rule beside a piece of work: which fields matched and which did not. For people who ask why; not on the main path."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypedDict
 
-from localguard.policy.decide import as_seen_by
+from localguard.policy.decide import Decision, as_seen_by, decide
 from localguard.policy.layers import RuleRef
 from localguard.policy.matching import FIELDS, index_of
 from localguard.policy.model import Effect, Layer, Work
@@ -46,6 +47,84 @@ def trace(layers: Sequence[Layer], work: Work) -> tuple[RuleTrace, ...]:
             )
             traces.append(RuleTrace(ref, rule.effect, all(one.matched for one in fields), fields))
     return tuple(traces)
+
+
+class FieldTold(TypedDict):
+    """`FieldTrace` for programs."""
+
+    field: str
+    wanted: list[str]
+    has: list[str]
+    matched: bool
+
+
+class RuleTold(TypedDict):
+    """A rule and how it came out."""
+
+    id: str
+    layer: str
+    file: str
+    line: int
+    effect: str
+    matched: bool
+    fields: list[FieldTold]
+
+
+class DecidingRule(TypedDict):
+    """A rule that decided, and where it stands."""
+
+    id: str
+    layer: str
+    file: str
+    line: int
+
+
+class Told(TypedDict):
+    """A decision and how each rule came out, for programs."""
+
+    effect: str
+    deciding: list[DecidingRule]
+    reason: str
+    next_step: str
+    obligations: dict[str, str]
+    rules: list[RuleTold]
+
+
+def told(layers: Sequence[Layer], work: Work) -> Told:
+    """Return what is decided about the work, why, and how every rule came out."""
+    decision = decide(layers, work)
+    return Told(
+        effect=str(decision.effect),
+        deciding=[
+            {"id": ref.id, "layer": str(ref.layer), "file": ref.file, "line": ref.line} for ref in decision.deciding
+        ],
+        reason=decision.reason,
+        next_step=decision.next_step,
+        obligations=obligations_told(decision),
+        rules=[
+            {
+                "id": one.rule.id,
+                "layer": str(one.rule.layer),
+                "file": one.rule.file,
+                "line": one.rule.line,
+                "effect": str(one.effect),
+                "matched": one.matched,
+                "fields": [
+                    {"field": f.field, "wanted": list(f.wanted), "has": list(f.has), "matched": f.matched}
+                    for f in one.fields
+                ],
+            }
+            for one in trace(layers, work)
+        ],
+    )
+
+
+def obligations_told(decision: Decision) -> dict[str, str]:
+    """Return what a decision asks for, by name; what it does not ask for is left out."""
+    found = {f.name: getattr(decision.obligations, f.name) for f in fields(decision.obligations)}
+    route = found.pop("route")
+    shown = {name: str(value) for name, value in found.items() if value is not None and value is not False}
+    return shown | ({"route": route.endpoint} if route is not None else {})
 
 
 def _has(work: Work, field: str) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ from localguard.proxy.live import Memories
 from localguard.proxy.outcomes import SessionOutcomes
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
+from localguard.proxy.policy_views import PolicyViews
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
@@ -129,6 +130,7 @@ class Assembly:
             wall=lambda: datetime.now(UTC),
             layers=lambda: guard.policy.layers,
         )
+        switches = RouteSwitches(RoutesFile(home), store, control, callers, lambda: guard.policy.endpoints)
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
@@ -136,7 +138,7 @@ class Assembly:
             callers=callers,
             asking=asking,
             pause=Pause(store, control, callers, lambda: guard.policy),
-            switches=RouteSwitches(RoutesFile(home), store, control, callers, lambda: guard.policy.endpoints),
+            switches=switches,
             credentials=OwnCredentials(keys, CredentialCommands()),
             memories=memories,
             admission=Admission(server.port),
@@ -148,6 +150,7 @@ class Assembly:
             policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
         SessionApprovals(home.audit_db, store, control, callers)
+        PolicyViews(home.audit_db, recorder, switches, control, lambda: guard.policy, lambda: datetime.now(UTC))
         Executing(asking, control, callers, memories, lambda: guard.policy)
         syncing = Syncing(home, keys, store, control, callers)
         stack.push_async_callback(syncing.close)

@@ -8,6 +8,7 @@ from msgspec import Meta
 from localguard.audit.rows import ExchangeRow
 from localguard.audit.session_rows import SessionRow
 from localguard.policy.approvals import Scope
+from localguard.policy.model import Sensitivity
 from localguard.policy.routes import RouteMode
 
 MOST_TEXT = 2000
@@ -16,6 +17,7 @@ MOST_ROWS = 1000
 
 Text = Annotated[str, Meta(max_length=MOST_TEXT)]
 Given = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
+Names = Annotated[tuple[Given, ...], Meta(max_length=200)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Rows = Annotated[int, Meta(ge=0, le=MOST_ROWS)]
 
@@ -66,6 +68,23 @@ class SwitchBody(Asked, frozen=True):
     on: bool
 
 
+class ExplainBody(Asked, frozen=True):
+    """Some work, as far as it is known, or the exchange whose work is asked about anew."""
+
+    exchange: Given | None = None
+    endpoint: Given | None = None
+    model: Given | None = None
+    workspace: Given | None = None
+    task: Given | None = None
+    sensitivity: Sensitivity | None = None
+    identity: Given | None = None
+    agent: Given | None = None
+    tools: Names = ()
+    findings: Names = ()
+    attachments: Names = ()
+    input_tokens: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+
+
 # what comes back
 
 
@@ -83,6 +102,83 @@ class SessionList(TypedDict):
 
 
 SessionView = dict[str, Any]
+
+
+HealthState = Literal["unused", "ok", "unsteady", "failing"]
+
+
+class Health(TypedDict):
+    """How an endpoint's latest exchanges went. The guard asks no provider by itself: what nobody used is ``unused``."""
+
+    state: HealthState
+    exchanges: int
+    failed: int
+    last: str | None
+    """When the latest one began."""
+    last_status: int | None
+    last_error: str | None
+    first_byte_ms: int | None
+    """In the middle."""
+
+
+EndpointView = TypedDict(
+    "EndpointView",
+    {
+        "name": str,
+        "kind": str,
+        "class": str,
+        "base_url": str,
+        "credential": str,
+        "identity": str | None,
+        "support": str | None,
+        "region": str | None,
+        "retention": str | None,
+        "fallback": str | None,
+        "file": str,
+        "line": int,
+        "on": bool,
+        "health": Health,
+    },
+)
+"""An endpoint that policy knows, whether it is switched on, and how it does."""
+
+
+class EndpointList(TypedDict):
+    """The endpoints, and whether routes go by the policy or to local ones only."""
+
+    mode: RouteMode
+    endpoints: list[EndpointView]
+
+
+class RuleView(TypedDict):
+    """A rule of a policy: its conditions by field."""
+
+    id: str
+    effect: str
+    reason: str
+    line: int
+    when: dict[str, list[str]]
+
+
+class LayerView(TypedDict):
+    """A policy layer in force. `text` is its file's, where that still says what is in force."""
+
+    name: str
+    file: str
+    digest: str
+    default: str
+    organisation: str | None
+    revision: int
+    rules: list[RuleView]
+    text: str | None
+
+
+class PolicyView(TypedDict):
+    """What binds work on this machine, repositories' own policies aside; `error` is why a newer file is not in force."""
+
+    digest: str
+    error: str | None
+    layers: list[LayerView]
 
 
 class ErrorText(TypedDict):

@@ -150,6 +150,43 @@ def test_a_call_that_cannot_be_answered_says_why(client: ControlClient, path: st
     assert len(str(caught.value)) > 20
 
 
+def test_endpoints_tell_how_they_do(guard: Guard, provider: Provider, client: ControlClient) -> None:
+    send(guard, "used", endpoint="compatible", session="health")
+    told = client.call("GET", "/endpoints")
+    endpoints = {one["name"]: one for one in told["endpoints"]}
+    assert (told["mode"], endpoints["openai"]["class"], endpoints["openai"]["on"]) == ("policy", "hosted", True)
+    assert endpoints["compatible"]["health"]["state"] == "ok"
+    assert endpoints["foundry"]["health"]["state"] == "unused"
+
+
+def test_policy_is_shown_as_it_is_in_force(guard: Guard, client: ControlClient) -> None:
+    told = client.call("GET", "/policy")
+    assert told["layers"][-1]["name"] == "user"
+    assert told["layers"][-1]["text"] == (guard.home / "policy.toml").read_text()
+    assert told["error"] is None
+
+
+def test_policy_is_asked_about_work_and_about_a_recorded_exchange(
+    guard: Guard, provider: Provider, client: ControlClient
+) -> None:
+    said = client.call("POST", "/policy/explain", endpoint="openai", model="stub-1", task="docs")
+    assert said["effect"] == "allow"
+    assert said["rules"]
+    exchange = send(guard, "ask later", session="asked")
+    settled(guard, exchange)
+    assert client.call("POST", "/policy/explain", exchange=exchange)["effect"] == "allow"
+    for wrong, status in (
+        ({}, 400),
+        ({"endpoint": "nowhere"}, 400),
+        ({"endpoint": "openai", "sensitivity": "odd"}, 400),
+        ({"exchange": "x0"}, 404),
+        ({"endpiont": "openai"}, 400),
+    ):
+        with pytest.raises(GuardAnswered) as caught:
+            client.call("POST", "/policy/explain", **(wrong or {"model": "m"}))
+        assert caught.value.status == status
+
+
 def test_a_stream_goes_on_where_it_broke_off(guard: Guard, provider: Provider, client: ControlClient) -> None:
     first = client.events()
     last = until(first, send(guard, "seen", session="stream"), "completed")[-1].id
