@@ -8,11 +8,14 @@ is the user, or an organisation whose policy the user trusts, never a repository
 
 import base64
 import json
+import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -65,6 +68,11 @@ class CredentialCommands:
                 raise CredentialCommandFailed(f"The credential command {named(command)} {held.failure}.")
             return held.token
 
+    def held(self) -> list[str]:
+        """The credentials that commands answered and that are kept now."""
+        with self._lock:
+            return [held.token for held in self._held.values() if held.token is not None]
+
     def _run(self, command: str, held: _Held) -> None:
         held.token, held.failure = None, None
         try:
@@ -76,24 +84,65 @@ class CredentialCommands:
 
     def _output(self, command: str) -> str:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 shlex.split(command),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                timeout=self._timeout,
-                check=False,
+                start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            raise CredentialCommandFailed("took too long") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, IndexError) as error:
             raise CredentialCommandFailed(f"could not be run ({type(error).__name__})") from None
-        if done.returncode != 0:
-            raise CredentialCommandFailed(f"ended with status {done.returncode}")
+        until = time.monotonic() + self._timeout
+        answer = _Answer(process)
+        if not answer.complete(self._timeout):
+            _end(process)
+            raise CredentialCommandFailed("took too long")
+        if len(answer.data) > _LONGEST:
+            _end(process)
+            raise CredentialCommandFailed("answered no single line that could be a credential")
         try:
-            return done.stdout[: _LONGEST + 1].decode()
+            status = process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise CredentialCommandFailed("took too long") from None
+        if status != 0:
+            raise CredentialCommandFailed(f"ended with status {status}")
+        try:
+            return answer.data.decode()
         except UnicodeDecodeError:
             raise CredentialCommandFailed("answered no text") from None
+
+
+class _Answer:
+    """What a program writes, read as it comes and no further than an answer may be long."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.data = b""
+        self._process = process
+        self._thread = threading.Thread(target=self._read, name="credential-command", daemon=True)
+        self._thread.start()
+
+    def complete(self, seconds: float) -> bool:
+        """Whether it ended, or became too long, within this time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            while len(self.data) <= _LONGEST and (piece := os.read(output.fileno(), _LONGEST)):
+                self.data += piece
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a program and what it started, as far as that stayed in its group."""
+    with suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
 
 
 def named(command: str) -> str:

@@ -63,6 +63,7 @@ TYPE_PRECEDENCE: Final[tuple[str, ...]] = (
     "GITLAB_TOKEN",
     "ANTHROPIC_KEY",
     "OPENROUTER_KEY",
+    "LOCALGUARD_TOKEN",
     "XAI_KEY",
     "GROQ_KEY",
     "PERPLEXITY_KEY",

@@ -181,7 +181,7 @@ class WorkspaceMemory:
         """Know what was seen at a credential's position. The same one again, with nothing learnt since, is known."""
         key = self.digest(b"credential", value.encode("utf-8", "surrogatepass"))
         if self._credentials.get(key) != self.vault.generation:
-            self.vault.add_known(value, "CREDENTIAL")
+            self.vault.add_known(value, "CREDENTIAL", guarded=True)
             self._credentials.put(key, self.vault.generation)
 
     def cores_since(self, generation: int) -> CoreFilter:

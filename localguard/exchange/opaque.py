@@ -93,9 +93,9 @@ def check_opaque(memory: WorkspaceMemory, piece: Piece, opaque: Opaque, actions:
     if opaque.signed and memory.has_signed(opaque.signature, opaque.leaf.text):
         return  # the provider wrote it through this process: it holds nothing that the provider does not know
     texts = (opaque.leaf.text, opaque.readable) if opaque.readable else (opaque.leaf.text,)
-    for span in [span for text in texts for span in memory.vault.sweep(text.encode())]:
-        if actions.get(span.data_class) != "allow":
-            raise opaque_refusal(piece, signed=opaque.signed)
+    passing = [name for name, action in actions.items() if action == "allow"]
+    if any(memory.vault.sweep(text.encode(), passing) for text in texts):
+        raise opaque_refusal(piece, signed=opaque.signed)
 
 
 def opaque_refusal(piece: Piece, *, signed: bool) -> RequestRefused:

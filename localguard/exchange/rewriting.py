@@ -104,7 +104,7 @@ def _replacements(
     made = beside(made, restored)
     for one in restored:
         known = vault.resolve(one.placeholder)
-        if known is None or actions.get(known.data_class) != "allow":
+        if known is None or known.guarded or actions.get(known.data_class) != "allow":
             made.append(Replacement(one.start, one.end, one.placeholder, None))
     return sorted(made, key=lambda one: one.start)
 

@@ -119,6 +119,11 @@ class Assembly:
         ExchangeViews(home.audit_db, recorder, control)
         billing = Billing(PriceList(), lambda: datetime.now(UTC))
         asking = Asking(store, control, callers, wait=ask_seconds)
+        credentials = OwnCredentials(keys, CredentialCommands())
+
+        async def keep_back() -> None:
+            memories.know(await credentials.all())
+
         guard: Guard
         budgets = await asyncio.to_thread(
             Budgets.open,
@@ -137,9 +142,9 @@ class Assembly:
             upstream=upstream,
             callers=callers,
             asking=asking,
-            pause=Pause(store, control, callers, lambda: guard.policy),
+            pause=Pause(store, control, callers, lambda: guard.policy, keep_back),
             switches=switches,
-            credentials=OwnCredentials(keys, CredentialCommands()),
+            credentials=credentials,
             memories=memories,
             admission=Admission(server.port),
             control=control,

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -147,6 +147,13 @@ class Memories:
         """The vaults of all workspaces held, in no order: the same object while they are the same."""
         return self._vaults
 
+    def know(self, values: Iterable[str]) -> None:
+        """Keep these values in every workspace from now on, whatever policy lets pass there."""
+        self._known = tuple(dict.fromkeys((*self._known, *values)))
+        for memory in self._memories.values():
+            for value in self._known:
+                memory.vault.add_known(value, "CREDENTIAL", guarded=True)
+
     async def of(self, workspace_id: str) -> WorkspaceMemory:
         """The memory of a workspace; its keys are fetched off the event loop, as a keychain may ask the user."""
         memory = self._memories.get(workspace_id)
@@ -161,7 +168,7 @@ class Memories:
                 self._on_replaced(self._replaced)
             memory = self._memories.setdefault(workspace_id, self._new_memory(workspace_id, key, fingerprint_key))
             for value in self._known:
-                memory.vault.add_known(value, "CREDENTIAL", distinctive=True)
+                memory.vault.add_known(value, "CREDENTIAL", guarded=True)
             while len(self._memories) > _MAX_WORKSPACES:
                 self._memories.popitem(last=False)
             self._vaults = tuple(held.vault for held in self._memories.values())

@@ -1,6 +1,7 @@
 """The guard's own credentials: fetched after the decision, for one endpoint, and attached to requests to its origin only."""
 
 import asyncio
+from contextlib import suppress
 
 from localguard.config.credential_commands import CredentialCommandFailed, CredentialCommands
 from localguard.config.endpoint_address import origin_of
@@ -32,6 +33,17 @@ class OwnCredentials:
             return await asyncio.shield(fetching)
         except (KeychainUnavailable, KeysDamaged, KeyUnknown, CredentialCommandFailed) as error:
             raise Refused(refusals.of_keys(error)) from None
+
+    async def all(self) -> list[str]:
+        """Every key of the keychain, and what commands answered lately. Raises KeychainUnavailable, KeysDamaged."""
+        return await asyncio.to_thread(self._all)
+
+    def _all(self) -> list[str]:
+        found = self._commands.held()
+        for one in self._keys.list():
+            with suppress(KeyUnknown):  # removed meanwhile
+                found.append(self._keys.get(one.name, one.origin))
+        return found
 
     def _fetch(self, endpoint: Endpoint) -> str:
         if (command := endpoint.credential_command) is not None:

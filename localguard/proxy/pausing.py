@@ -1,13 +1,17 @@
-"""Pausing redaction: asked for by a person, with a reason, for some minutes, where policy allows it. Logged all the same."""
+"""Pausing redaction: asked for by a person, with a reason, for some minutes, where policy allows it. Logged all the same.
+
+Credentials never pass: those that agents were seen to use, the guard's own keys and its tokens are replaced as ever.
+"""
 
 import getpass
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from localguard.audit.record import RecordInvalid
 from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
+from localguard.config.keys import KeychainUnavailable, KeysDamaged
 from localguard.policy.pause import pausing_allowed
 from localguard.proxy.callers import Caller, Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
@@ -18,7 +22,16 @@ _NOT_ALLOWED = "The policy does not let redaction be paused. Its owner can add [
 class Pause:
     """Whether redaction is paused now. A restart of the guard ends a pause."""
 
-    def __init__(self, store: Store, control: Control, callers: Callers, policy: Callable[[], PolicyState]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        control: Control,
+        callers: Callers,
+        policy: Callable[[], PolicyState],
+        keep_back: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`keep_back` has the guard's own keys known everywhere; it raises KeychainUnavailable or KeysDamaged."""
+        self._keep_back = keep_back
         self._store = store
         self._control = control
         self._callers = callers
@@ -60,6 +73,10 @@ class Pause:
         if not reason:
             raise ControlRefused(400, "Say why: the reason stands in the log.")
         await self._callers.only_persons(given.request, "pause the guard")
+        try:
+            await self._keep_back()
+        except (KeychainUnavailable, KeysDamaged) as error:
+            raise ControlRefused(503, f"{error} Without it the guard's own keys could leave in a pause.") from None
         self._until, self._reason = time.monotonic() + 60 * minutes, reason
         self._record("pause", reason, {"minutes": minutes})
         return self.shown()

@@ -13,6 +13,8 @@ Action = Literal["redact", "allow"]
 Actions = Mapping[str, Action]
 """By data class (`secret`, `pii`, `custom`). What is not named is redacted."""
 
+OWN_TOKENS = frozenset({"LOCALGUARD_TOKEN"})
+"""Types of what this guard gives out itself: replaced whatever policy lets pass."""
 _COMMENT = re.compile(rb"[\"']?[ \t]+(?:#|//|;|--|/\*)")
 _MIN_REST = 4  # alphanumeric characters beside an own placeholder that make the rest of a finding worth replacing
 
@@ -153,7 +155,7 @@ def _pieces(
     wanted: list[tuple[int, int, FindingLike]] = []
     for finding in findings:
         start, end = _whole_characters(text, max(0, finding.start), min(len(text), finding.end))
-        if start < end and actions.get(finding.data_class) != "allow":
+        if start < end and (actions.get(finding.data_class) != "allow" or finding.type in OWN_TOKENS):
             wanted.append((start, end, finding))
     if not wanted:
         return []

@@ -35,6 +35,8 @@ class Known:
     value: str = field(repr=False)
     type: str
     data_class: str
+    guarded: bool = False
+    """It is a credential that never leaves in a text, whatever policy lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Vault:
         self._is_allowed: Callable[[str], bool] | None = None
         self._cores: list[tuple[bytes, ...]] = []
         self._cores_forgotten = 0
+        self._guarded: frozenset[bytes] = frozenset()  # swept spellings of guarded values
         self._stricter: dict[bytes, str] = {}  # by swept spelling, the class of what was first known as a laxer one
 
     def __repr__(self) -> str:
@@ -123,18 +126,27 @@ class Vault:
             return entry.placeholder
 
     def add_known(
-        self, value: str, type: str, *, data_class: str = "secret", distinctive: bool | None = None
+        self,
+        value: str,
+        type: str,
+        *,
+        data_class: str = "secret",
+        distinctive: bool | None = None,
+        guarded: bool = False,
     ) -> str | None:
         """Remember a value that was not found in a text but seen in a credential's position; return its placeholder.
 
         Without `distinctive` the value is judged by `looks_distinctive`, and one that is not (a dummy key such as
-        `ollama`) is not remembered: None.
+        `ollama`) is not remembered: None. A `guarded` one is looked for even where its class may pass.
         """
         if distinctive is None:
             distinctive = looks_distinctive(value)
             if not distinctive:
                 return None
-        return self.placeholder_for(value, type, data_class=data_class, distinctive=distinctive)
+        made = self.placeholder_for(value, type, data_class=data_class, distinctive=distinctive)
+        if guarded:
+            self._guard(value)
+        return made
 
     def resolve(self, placeholder: str) -> Known | None:
         """Return what `placeholder`, an own one, stands for; None if it is no own one or its value is not known.
@@ -224,19 +236,21 @@ class Vault:
         with self._lock:
             levels = self._sweep.levels(len(text))
             stricter = dict(self._stricter) if self._stricter else self._stricter
+            guarded = self._guarded if without else _NOTHING
         if not levels:
             return []
         edges = [0, *itertools.chain.from_iterable(self.own_spans(text) if own is None else own), len(text)]
         hits: list[tuple[int, int, Pattern, str]] = []
         for start, end, pattern in _found(levels, text, edges):
             data_class = stricter.get(pattern.text, pattern.data_class)
-            if data_class not in without:
+            if data_class not in without or pattern.text in guarded:
                 hits.append((start, end, pattern, data_class))
         for view in views(text):
             for start, end, pattern in _found(levels, view.text, [0, len(view.text)]):
                 stands = view.back(start, end) if pattern.embedded is not None or not view.joined else None
                 data_class = stricter.get(pattern.text, pattern.data_class)
-                if stands is not None and data_class not in without and not _touches(edges, *stands):
+                passes = data_class in without and pattern.text not in guarded
+                if stands is not None and not passes and not _touches(edges, *stands):
                     hits.append((*stands, replace(pattern, embedded=_IN_DISGUISE), data_class))
         if not hits:
             return []
@@ -265,6 +279,17 @@ class Vault:
             for pattern in patterns:
                 self._stricter[pattern.text] = data_class
             self._learn_cores(patterns)
+
+    def _guard(self, value: str) -> None:
+        with self._lock:
+            entry = self._entries.get(self._tag(value))
+            if entry is None or entry.known.guarded:
+                return
+            entry.known = replace(entry.known, guarded=True)
+            if entry.swept:
+                patterns = _patterns(entry.known)
+                self._guarded = self._guarded.union(pattern.text for pattern in patterns)
+                self._learn_cores(patterns)  # what was looked through under laxer rules is looked through again
 
     def _may_pass(self, value: str) -> bool:
         return self._is_allowed is not None and self._is_allowed(value)
@@ -299,6 +324,7 @@ class Vault:
         return self._tags.get(value) or placeholders.value_tag(self._key, value)
 
 
+_NOTHING: frozenset[bytes] = frozenset()
 _IN_DISGUISE = Embedded(b"", 0, 0)
 
 

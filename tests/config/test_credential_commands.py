@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,31 @@ def test_a_failure_says_which_program_and_nothing_that_it_said(program: str, wor
         commands.get(shlex.join([sys.executable, "-c", program]))
     assert words in str(told.value)
     assert "made-up" not in str(told.value)
+
+
+def test_a_program_that_never_stops_writing_is_ended_with_what_it_started_and_not_read_to_the_end(
+    tmp_path: Path,
+) -> None:
+    child = tmp_path / "child"
+    program = (
+        "import os, subprocess, sys\n"
+        f"made = subprocess.Popen(['sleep', '60']); open({str(child)!r}, 'w').write(str(made.pid))\n"
+        "while True: os.write(1, b'x' * 65536)"
+    )
+    with pytest.raises(CredentialCommandFailed, match="answered no single line"):
+        CredentialCommands(timeout=20).get(shlex.join([sys.executable, "-c", program]))
+    pid = int(child.read_text())
+    until = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
+        assert time.monotonic() < until, "what it started still runs"
+
+
+def test_a_program_that_ends_while_what_it_started_holds_its_output_takes_too_long_and_is_ended() -> None:
+    program = "import subprocess, sys; print('made-up', flush=True); subprocess.Popen(['sleep', '60'])"
+    begun = time.monotonic()
+    with pytest.raises(CredentialCommandFailed, match="took too long"):
+        CredentialCommands(timeout=1.0).get(shlex.join([sys.executable, "-c", program]))
+    assert time.monotonic() - begun < 10
 
 
 def test_a_failing_program_is_not_started_for_every_request(tmp_path: Path) -> None:

@@ -73,11 +73,14 @@ def send(
     after: str = "",
     endpoint: str = "openai",
     place: Path | None = None,
+    authorization: str = "",
 ) -> "subprocess.Popen[str]":
     """An agent of its own, in a process of its own, which runs `before` first and `after` last."""
     body = {"model": "stub-1", "messages": [{"role": "user", "content": text}]}
     url = f"{guard.url}/{endpoint}/v1/chat/completions"
     headers = {"X-LocalGuard-Task": task, "session-id": session}
+    if authorization:
+        headers["Authorization"] = authorization
     command = [sys.executable, "-c", before + AGENT + after, json.dumps(body), url, repr(headers)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=guard.environment(), cwd=place)
 

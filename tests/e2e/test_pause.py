@@ -1,12 +1,15 @@
 """Break-glass on a real guard: only where policy allows it, for the work that it names, by a person, and in the log."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.guard import Guard, policy
-from tests.e2e.planted import github_token
+from tests.e2e.planted import github_token, made
 from tests.e2e.test_asking import localguard, said, send
 from tests.provider.server import Provider
 
@@ -40,6 +43,34 @@ def test_a_pause_sends_what_is_found_as_it_is_until_it_ends(guard_with: Guard, p
     assert ("pause", "compare replies") in told
     assert "resume" in [event for event, _ in told]
     assert not any(TOKEN.encode() in data for data in guard_with.files().values())
+
+
+def test_credentials_do_not_pass_in_a_pause(provider: Provider, tmp_path: Path) -> None:
+    endpoint = (
+        f'[[endpoints]]\nname = "own"\nkind = "openai"\nbase_url = "{provider.url}"\ncredential = "keyring:own"\n'
+    )
+    with Guard(tmp_path / "home", policy(provider.port, endpoint, PAUSE)) as guard:
+        key, spare, used = (made("⟦sk-{alnum:40}⟧", seed)[1] for seed in (31, 32, 33))
+        for name, value in (("own", key), ("spare", spare)):  # the second one is used nowhere
+            done = subprocess.run(
+                [sys.executable, "-m", "localguard.cli.main", "key", "set", name],
+                input=value,
+                env=guard.environment(),
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+        token = json.loads(guard.run("workspace", "token", "--json"))["token"]
+        control = (guard.home / "state" / "control.token").read_text()
+        assert localguard(guard, "pause", "--minutes", "5", "--reason", "compare replies").returncode == 0
+        held = (key, spare, token, control, used)
+        for text in (f"token {TOKEN} " + " ".join(held), f"again {TOKEN} " + " or ".join(held)):
+            assert said(send(guard, text, authorization=f"Bearer {used}")) == "200"
+            body = provider.last.body.decode()
+            assert TOKEN in body
+            assert [value for value in held if value in body] == []
+        assert provider.last.header("authorization") == f"Bearer {used}"
 
 
 @pytest.mark.parametrize(
