@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from localguard.audit.fields import CheckpointMetadata
 from localguard.errors import LocalguardError
 
 _ED25519 = b"\x01"
@@ -60,6 +61,11 @@ class DeviceKey:
         """The checkpoint as a signed note."""
         text = checkpoint.text()
         return text + b"\n" + _signature_line(self.public, self._key.sign(text))
+
+    def checkpoint(self, size: int, root: bytes, time: str) -> CheckpointMetadata:
+        """The `metadata` of a checkpoint record: the signed state of this device's log."""
+        note = self.sign(Checkpoint(self.public.name, size, root, time)).decode()
+        return {"size": size, "note": note, "key": self.public.encoded()}
 
     def sign_bytes(self, context: bytes, message: bytes) -> bytes:
         """64 bytes: the signature of something else than a checkpoint. `context` keeps kinds of messages apart."""

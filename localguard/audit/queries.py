@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from localguard.audit.schema import connect_reader, unavailable
+from localguard.audit.schema import LogCorrupted, connect_reader, unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,10 @@ class Log:
             yield
         except sqlite3.Error as error:
             raise unavailable(error, self._path) from error
+        except json.JSONDecodeError:
+            raise LogCorrupted(
+                f"A record of the audit log ({self._path.name}) is damaged. See `localguard audit verify`."
+            ) from None
 
 
 def _read(row: tuple[Any, ...]) -> Record:

@@ -163,6 +163,18 @@ def _sqlite_utils() -> ModuleType:
             sys.modules.pop(name, None)
 
 
+def identity(path: Path) -> tuple[int, ...]:
+    """Device and inode of the database and its WAL: a deleted file would still take writes that nobody can find again.
+
+    Raises LogUnavailable where one of them is gone.
+    """
+    try:
+        database, wal = os.stat(path), os.stat(f"{path}-wal")  # noqa: PTH116  at every commit
+    except FileNotFoundError:
+        raise LogUnavailable(MOVED) from None
+    return database.st_dev, database.st_ino, wal.st_dev, wal.st_ino
+
+
 def schema_version(connection: sqlite3.Connection) -> int:
     """Number of migrations that the database has had; 0 for an empty one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -238,6 +250,7 @@ def _tree(database: "sqlite_utils.Database") -> None:
 MIGRATIONS: tuple[Callable[["sqlite_utils.Database"], None], ...] = (_first_schema, _charges, _tree)
 """Append only: a log of any age is brought up step by step. `PRAGMA user_version` counts the steps done."""
 
+MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."
 _READER_BUSY_SECONDS = 5.0
 _INSERT = "INSERT INTO records VALUES {}"
 _ROWS = 32

@@ -10,33 +10,35 @@ it. The tree and the checkpoints over the leaf hashes make that visible.
 """
 
 import asyncio
-import os
+import contextlib
 import sqlite3
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from localguard.audit import record
 from localguard.audit.bell import NEVER, Bell
-from localguard.audit.checkpoint import Checkpoint, DeviceKey
+from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.entropy import RandomBytes
-from localguard.audit.fields import CheckpointMetadata, OutcomeMetadata
+from localguard.audit.limits import Limits
 from localguard.audit.lock import GuardLock
 from localguard.audit.log_end import LogEnd
 from localguard.audit.merkle import Frontier
 from localguard.audit.metadata_calls import MetadataCallKind, MetadataCalls, metadata_of
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
+from localguard.audit.recovery import unknown_outcomes
 from localguard.audit.retention import Retention
 from localguard.audit.schema import (
+    MOVED,
     LogUnavailable,
     connect_writer,
+    identity,
     keep_derived,
     migrate,
     unavailable,
@@ -50,28 +52,6 @@ Clock = Callable[[], datetime]
 """Wall time with a time zone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How the writer paces itself. Seconds and counts."""
-
-    queued: int = 10_000
-    """Records that may wait; the next one is refused with `LogUnavailable`."""
-    queued_bytes: int = 64 * 1024 * 1024
-    """Bytes of sections that may wait."""
-    batch: int = 1_000
-    checkpoint_every: int = 1_000
-    """Records between two checkpoints."""
-    company_delay: float = 0.002
-    """How long an intent may wait for company that is known to come."""
-    outcome_delay: float = 0.2
-    """How long an outcome may wait for company."""
-    metadata_calls_every: float = 10.0
-    metadata_call_kinds: int = 1_000
-    """Kinds of metadata calls counted apart in one interval; further ones are counted together."""
-    busy: float = 2.0
-    """How long a commit waits for another process that holds the database."""
-
-
 class Store:
     """The log of one home, open for writing. Every method may be called from any thread."""
 
@@ -82,7 +62,6 @@ class Store:
         Raises `AlreadyRunning`, `LogUnavailable` (`LogCorrupted`); nothing stays open or locked then.
         """
         self._path = path
-        self._paths = str(path), f"{path}-wal"
         self._clock = clock
         self._scrub = scrub
         self._limits = limits or Limits()
@@ -360,8 +339,8 @@ class Store:
             if self._connection is None:
                 self._connect(create=False)
             receipts = self._write(batch, checkpoint_due)
-            if self._files != self._identity():
-                raise LogUnavailable(_MOVED)
+            if self._files != identity(self._path):
+                raise LogUnavailable(MOVED)
         except Exception as error:
             failure = error if isinstance(error, LogUnavailable) else unavailable(error, self._path)
             self._failure = failure
@@ -381,10 +360,7 @@ class Store:
 
     def _signed_checkpoint(self, tree: Frontier) -> Pending:
         assert self._signer is not None
-        key = self._signer
-        now = record.timestamp(self._clock())
-        note = key.sign(Checkpoint(key.public.name, tree.size, tree.root(), now)).decode()
-        metadata: CheckpointMetadata = {"size": tree.size, "note": note, "key": key.public.encoded()}
+        metadata = self._signer.checkpoint(tree.size, tree.root(), record.timestamp(self._clock()))
         return self._seal("checkpoint", None, None, metadata, (), {}, None)
 
     def _connect(self, *, create: bool) -> None:
@@ -392,32 +368,21 @@ class Store:
         migrate(self._connection)
         keep_derived(self._connection)
         self._end = LogEnd.of(self._connection)
-        self._files = self._identity()
+        self._files = identity(self._path)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()  # the last connection to close checks the WAL in
-
-    def _identity(self) -> tuple[int, ...]:
-        """Device and inode of the database and its WAL: a deleted file would still take writes that nobody can find again."""
-        try:
-            database, wal = map(os.stat, self._paths)
-        except FileNotFoundError:
-            raise LogUnavailable(_MOVED) from None
-        return database.st_dev, database.st_ino, wal.st_dev, wal.st_ino
+            with contextlib.suppress(sqlite3.Error):  # what cannot be checked in now stands in the WAL
+                connection.close()
 
     def _close_open_exchanges(self) -> None:
-        """Every intent that the last run left open gets an outcome ``unknown``, billed as it was reserved, in one transaction."""
-        connection = self._connection
-        rows = connection.execute(_OPEN).fetchall() if connection else []
-        unknown: OutcomeMetadata = {"state": "unknown", "status": None, "origin": "guard"}
-        batch = []
-        for exchange, session, reserved in rows:
-            billed: OutcomeMetadata = {**unknown, "cost_usd": reserved, "cost_basis": "reservation"}
-            batch.append(
-                self._seal("outcome", exchange, session, unknown if reserved is None else billed, (), {}, None)
-            )
+        """Every intent that the last run left open gets its outcome, all in one transaction."""
+        assert self._connection is not None
+        batch = [
+            self._seal("outcome", exchange, session, metadata, (), {}, None)
+            for exchange, session, metadata in unknown_outcomes(self._connection)
+        ]
         if batch:
             self._write(batch)
         self.recovered = len(batch)
@@ -428,10 +393,3 @@ class Store:
         except RecordInvalid as error:  # the scrub failed: the writer lives on, and unscrubbed text is not written
             self._failure = LogUnavailable(f"Metadata calls could not be recorded: {error}")
             return []
-
-
-_OPEN = """
-    SELECT open.exchange, open.session, charges.reserved
-    FROM open_exchanges AS open LEFT JOIN charges ON charges.exchange = open.exchange
-"""
-_MOVED = "The audit log was moved, replaced or deleted while the guard was running. Put it back."

@@ -6,7 +6,7 @@ Proofs read a few hundred hashes each, however long the log is. What is read her
 import sqlite3
 
 from localguard.audit import merkle
-from localguard.audit.merkle import TILE_BITS
+from localguard.audit.merkle import HASH_BYTES, TILE_BITS
 from localguard.audit.schema import LogCorrupted
 
 
@@ -46,7 +46,7 @@ class Tree:
         else:
             rows = self._connection.execute(_LEAVES, (first, last))
         hashes = [hash for (hash,) in rows]
-        if len(hashes) != last - first:
+        if len(hashes) != last - first or not all(isinstance(one, bytes) and len(one) == HASH_BYTES for one in hashes):
             raise LogCorrupted(
                 "The tree of the audit log has gaps. Keep the file as evidence; see `localguard audit verify`."
             )

@@ -509,6 +509,36 @@ def test_a_damaged_page_refuses_or_is_found(path: Path) -> None:
     assert "NOT consistent" in report.verdict
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO open_exchanges VALUES ('', NULL)",
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT', ''), 'NOT NULL', '') WHERE name = 'records';"
+        "PRAGMA writable_schema = RESET; UPDATE records SET leaf_hash = 'x'",
+    ],
+)
+def test_a_log_whose_open_exchanges_or_hashes_are_none_is_damaged(path: Path, statement: str) -> None:
+    with Store.open(path, clock=SetClock()) as store:
+        intent(store, "x1")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(statement)
+    connection.close()
+    with pytest.raises(LogCorrupted):
+        Store.open(path, clock=SetClock())
+
+
+def test_a_record_that_is_no_json_is_said_to_be_damaged(path: Path) -> None:
+    with Store.open(path, clock=SetClock()) as store:
+        intent(store, "x1")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE records SET local = '{' WHERE seq = 1")
+    connection.close()
+    with Log(path) as log, pytest.raises(LogCorrupted, match="audit verify"):
+        log.tail()
+    assert "record 1: local" in str(verify(path))
+
+
 def test_a_missing_directory_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(LogUnavailable, match="could not be opened"):
         Store.open(tmp_path / "none" / "audit.db", clock=SetClock())
