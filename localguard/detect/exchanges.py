@@ -24,12 +24,30 @@ _LABEL: Final = (
 _CODES: Final = (
     r"(?i:(?:recovery|backup|scratch|emergency|2fa|mfa|wiederherstellungs|r(?:é|e)cup(?:é|e)ration)[ _-]?codes?)"
 )
+# What ends a line that announces a value, the whole of one that does by being short, and one that asks or is spoken: then
+# somebody speaks below as well.
+_ANNOUNCING: Final = _LABEL + r"[^\n.;{}()=<,]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?"
+_SHORT: Final = r"(?m:^)[ \t#>*_`\"'-]*(?:\w+[ \t]+)?(?:\w+[ \t]+)?(?:\w+[ \t]+)?" + _LABEL + r"[\"'*_`]*[ \t]*\r?"
+_SPOKEN_LINE: Final = (
+    r"\?[^\n]*" + _ANNOUNCING + "|" + _LABEL + r"[^\n.;{}()=<,]*\?[^\n.;{}()=<,]*|"
+    r"(?m:^)(?:\[[^\n]*\][^\n!-~]*)?[^\n :]+:[^\n!-~]+(?:[a-z][^\n]*)?" + _ANNOUNCING
+)
+# What stands below: lines that `below` skips and the user's name, then one word that has what `is_told` asks for. Line breaks
+# aside, what is not printable ASCII counts as white space, as letter and as digit.
+_LEAD: Final = r"(?:[^\n!-~]|[>*-])*[\"'`*_]*"
+_SKIPPED: Final = r"(?:" + _LEAD + r"[\w.@+:\x80-\xff-]*[\"'`*_.,]*[^\n!-~]*(?:\([^\n]*)?|[^\n!-~]*[`~]{3}[^\n]*)\n"
+_LETTER: Final = r"[^\x00-\x20\"'`(){}<>\[\]]"
+_MARK: Final = r"[!@#$%^&*+?~=]"
+_EVIDENCE: Final = (
+    rf"(?:[0-9\x80-\xff]|{_MARK}{_LETTER}*{_MARK}|(?:[A-Za-z]+[_.-]){{3}}[A-Za-z]|[A-Za-z]{{20}}|"
+    rf"(?:[A-Z]{{2}}[a-z]|[a-z][A-Z])[a-z]?(?:[A-Z]|[^\x00-\x20\"'`(){{}}<>\[\]A-Za-z]{_LETTER}*[A-Z]))"
+)
+_BELOW: Final = (
+    rf"\n(?:{_SKIPPED}){{0,4}}{_LEAD}{_LETTER}*{_EVIDENCE}(?:{_LETTER}|&[^\s\"'`]*)*[\"'`*_.,]*[^\n!-~]*(?:\(|(?m:$))"
+)
 GATES: Final[dict[str, tuple[str, int]]] = {
     "structured/below": (
-        _LABEL
-        + r"[^\n.;{}()=<,]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?(?:\n|$)|(?:^|\n)[ \t#>*_`\"'-]*(?:\w+[ \t]+)?(?:\w+[ \t]+)?(?:\w+[ \t]+)?"
-        + _LABEL
-        + r"[\"'*_`]*[ \t]*\r?(?:\n|$)",
+        f"{_ANNOUNCING}{_BELOW}|{_SHORT}{_BELOW}|(?:{_SPOKEN_LINE})(?m:$)",
         _NEAR,
     ),
     "structured/user-below": (

@@ -15,6 +15,7 @@ from localguard.detect.required import MOST_LINE_BREAKS, parse
 
 _MOST_COUNTED: Final = 64
 """Repetitions that are counted; a higher bound is none, which costs an automaton far less."""
+_MOST_ALTERNATIVES: Final = 8
 _UNREADABLE: Final = re.compile(rb"\[:\^?[a-z]+:\]|\\[pPQECz]|\\x\{|\(\?[a-zA-Z-]*[UsL]|\{,")
 """What RE2 reads otherwise than Python's parser, or what that does not know."""
 _CASELESS: Final = re.compile(r"(?:\[[A-Z][a-z]\])+")
@@ -43,9 +44,27 @@ def expression(pattern: bytes) -> bytes | None:
     parsed = parse(pattern)
     if line_breaks(pattern) is None or parsed is None:
         return None
-    ignoring, multiline = (bool(parsed.state.flags & flag) for flag in (re.IGNORECASE, re.MULTILINE))
+    return _expression(list(parsed), parsed.state.flags)
+
+
+def alternatives(pattern: bytes) -> list[bytes]:
+    """Expressions for each alternative of a pattern that has one expression: smaller ones, of which one matches wherever it does.
+
+    Empty where it is no alternation, or one of many: nothing is gained then.
+    """
+    parsed = parse(pattern)
+    nodes = [] if parsed is None else list(parsed)
+    at = next((index for index, (kind, _) in enumerate(nodes) if kind is node.BRANCH), None)
+    if at is None or len(nodes[at][1][1]) > _MOST_ALTERNATIVES:
+        return []
+    said = [_expression([*nodes[:at], *branch, *nodes[at + 1 :]], parsed.state.flags) for branch in nodes[at][1][1]]
+    return [one for one in said if one is not None]
+
+
+def _expression(nodes: Sequence[tuple[Any, Any]], flags: int) -> bytes | None:
+    ignoring, multiline = (bool(flags & flag) for flag in (re.IGNORECASE, re.MULTILINE))
     try:
-        source = _sequence(list(parsed), ignoring, multiline, first=True, last=True)
+        source = _sequence(nodes, ignoring, multiline, first=True, last=True)
     except (_Inexpressible, RecursionError):
         return None
     return _CASELESS.sub(_caseless, source).encode("ascii") if source else None

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from localguard import __version__
-from localguard.detect.expressions import expression
+from localguard.detect.expressions import alternatives, expression
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _HEAD: Final = struct.Struct(">8s32sI")
 _MAGIC: Final = b"lgmulti\n"
 _SCANNED: Final = 1_000  # matches that any piece of text may have before it is left to RE2
@@ -53,7 +53,7 @@ def compiled(patterns: Sequence[bytes]) -> bytes:
     numbered = [(number, source) for number, source in said if source is not None]
     database = _database(engine, numbered)
     if database is None:
-        numbered = [one for one in numbered if _database(engine, [one]) is not None]
+        numbered = [part for one in numbered for part in _taken(engine, one, patterns[one[0]])]
         database = _database(engine, numbered)
     if database is None:
         raise Unusable("hyperscan takes none of the patterns")
@@ -119,6 +119,14 @@ def _database(engine: Any, numbered: Sequence[tuple[int, bytes]]) -> Any:
     except engine.error:
         return None
     return database
+
+
+def _taken(engine: Any, numbered: tuple[int, bytes], pattern: bytes) -> list[tuple[int, bytes]]:
+    """A numbered expression, or one for each alternative of its pattern where it is too large by itself; empty if neither is taken."""
+    if _database(engine, [numbered]) is not None:
+        return [numbered]
+    parts = [(numbered[0], source) for source in alternatives(pattern)]
+    return parts if _database(engine, parts) is not None else []
 
 
 def _read(form: bytes, expected: str) -> tuple[list[int], bytes]:

@@ -52,7 +52,7 @@ _GATES: Final[dict[str, bytes]] = {
     "encoded/escape": rb"(?:\\u00[2-7][0-9A-Fa-f]){4}|(?:\\x[2-7][0-9A-Fa-f]){4}|(?:&#[xX]?[0-9A-Fa-f]{2,3};){4}|"
     rb"(?:\\[01][0-7]{2}){4}",
     "encoded/joined": rb"[^\s\"'`]{4}[\"'`][ \t]*[+.&]?[ \t]*[\"'`][^\s\"'`]{4}|"
-    rb"(?m:[A-Za-z0-9_-]{8}[\"'`][ \t]*[+.&\\]\r?$|[A-Za-z0-9_-]{10}[\"'`\\]\r?$)",
+    rb"[A-Za-z0-9_-]{8}[\"'`][ \t]*[+.&\\]\r?\n[ \t]*[\"'`][^\s\"'`]|[A-Za-z0-9_-]{10}(?:[\"'`]\r?\n[ \t]*[\"'`]|\\\r?\n)[^\s\"'`]",
     "encoded/quoted-printable": rb"(?:=[2-7][0-9A-F]){4}|=(?:5F|2D)[A-Za-z0-9]{8}|(?m:[A-Za-z0-9_-]{16}=\r?$)",
 }
 _REACH: Final = {"encoded/quoted-printable": 256, "encoded/joined": 256}

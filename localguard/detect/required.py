@@ -19,7 +19,7 @@ _MOST_CLASS: Final = 12
 """Characters of a class that is spelled out."""
 _LEAST: Final = 3
 _LONG: Final = 10
-MOST_LINE_BREAKS: Final = 4
+MOST_LINE_BREAKS: Final = 5
 _LINE_BREAK: Final = 0x0A
 _BREAKING: Final = (node.CATEGORY_SPACE, node.CATEGORY_NOT_DIGIT, node.CATEGORY_NOT_WORD)
 """Classes that a line break belongs to."""

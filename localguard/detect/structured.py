@@ -111,7 +111,9 @@ def _read(text: bytes, pattern: Any, gate: Gate) -> Iterator[_Span]:
         low = text.rfind(b"\n", 0, found.start() + (text[found.start() : found.start() + 1] == b"\n")) + 1
         if text[found.start() : found.start() + 1] == b"\n":
             low = found.start() + 1
-        right = text.find(b"\n", max(found.end() - 1, low))
+        right = text.find(
+            b"\n", max(found.start(), low)
+        )  # of the first line, where the gate asks for the next ones too
         right = len(text) if right < 0 else right
         high = min(len(text), right + gate.reach)
         if high < len(text):
@@ -123,7 +125,7 @@ def _read(text: bytes, pattern: Any, gate: Gate) -> Iterator[_Span]:
             size = len(block[start:end].encode("utf-8", "surrogateescape"))
             consumed = max(consumed, first + size)
             yield low + first, low + first + size, kind
-        position = max(right, low + consumed, found.end(), found.start() + 1)
+        position = max(right, low + consumed, min(found.end(), right + 1), found.start() + 1)
 
 
 _LONE: Final = re.compile(rb"(?m)^([A-Za-z0-9+/_-]{24,100}={0,2})[ \t]*\r?$")
