@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,9 @@ from localguard.cli.options import DEFAULT_PORT, HomeOption, PolicyOption, PortO
 if TYPE_CHECKING:
     from localguard.config.home import Home
     from localguard.policy.model import Endpoint
+
+_SET_CHILD_SUBREAPER = 36
+"""`PR_SET_CHILD_SUBREAPER` of `linux/prctl.h`."""
 
 
 def register(app: typer.Typer) -> None:
@@ -141,12 +145,17 @@ class _Token:
 
 def _supervise(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run the agent, pass signals on, and return its exit code; 128 + n where signal n ended it."""
-    child = subprocess.Popen(arguments, env=environment)
+    from localguard.config.lineage import RUN_MARK
+
+    _adopt()
+    child = subprocess.Popen(arguments, env={**environment, RUN_MARK: str(os.getpid())})
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         if child.poll() is None:
             child.send_signal(number)
 
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, lambda *_: _reap(besides=child.pid))
     for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), pass_on)
@@ -155,6 +164,24 @@ def _supervise(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             signal.signal(getattr(signal, name), _ignored if _in_foreground() else pass_on)
     code = child.wait()
     return 128 - code if code < 0 else code
+
+
+def _adopt() -> None:
+    """Become the parent of what the agent leaves behind, so that it stays known as the agent's (Linux: `prctl(2)`)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _reap(*, besides: int) -> None:
+    """Take note of the ends of those that were adopted; that of the agent is for `Popen` to see."""
+    with suppress(OSError):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for child in map(int, children):
+            if child != besides:
+                os.waitpid(child, os.WNOHANG)
 
 
 def _ignored(number: int, frame: FrameType | None) -> None:

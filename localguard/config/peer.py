@@ -94,6 +94,8 @@ class Peer:
     """What an interpreter (node, python) runs: the first argument that is no option. Other arguments are not kept."""
     ancestors: tuple[Ancestor, ...] = ()
     """Parents of the same user, nearest first, at most six."""
+    started: float | None = None
+    """When it was started; see `lineage.Forebear`."""
 
     @property
     def is_relay(self) -> bool:
@@ -162,7 +164,7 @@ def descent(pid: int) -> tuple[int, ...]:
     found: dict[int, None] = {}
     while pid > 1 and pid not in found:
         found[pid] = None
-        pid = _parent(pid)
+        pid = parent_of(pid)
     return tuple(found)
 
 
@@ -191,10 +193,10 @@ def _describe(pid: int, uid: int) -> Peer:
     exe = _readlink(f"/proc/{pid}/exe")
     arguments = _arguments(pid)
     ancestors: list[Ancestor] = []
-    parent = _parent(pid)
+    parent = parent_of(pid)
     while parent > 1 and len(ancestors) < _MAX_ANCESTORS and owner_of(parent) == uid:
         ancestors.append(Ancestor(parent, program_of(parent), working_directory(parent)))
-        parent = _parent(parent)
+        parent = parent_of(parent)
     title = short_name(pid)
     return Peer(
         pid=pid,
@@ -206,6 +208,7 @@ def _describe(pid: int, uid: int) -> Peer:
         title=title.lower(),
         script=script_of(arguments),
         ancestors=tuple(ancestors),
+        started=started_at(pid),
     )
 
 
@@ -255,12 +258,26 @@ def short_name(pid: int) -> str:
         return ""
 
 
-def _parent(pid: int) -> int:
+def parent_of(pid: int) -> int:
+    """Return the process that `pid` is a child of (Linux), 0 where there is none or it cannot be told."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return int(stat[stat.rindex(b")") + 2 :].split()[1])
+        return int(_stat(pid)[1])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def started_at(pid: int) -> float | None:
+    """Return when a process was started (Linux), in clock ticks of this boot; None where it is gone."""
+    try:
+        return float(_stat(pid)[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of `/proc/PID/stat` from the third on (proc(5)): the second is a name that may hold anything."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def _readlink(path: str) -> str | None:
@@ -338,4 +355,5 @@ def _describe_by_psutil(process: "psutil.Process", own_user: str) -> Peer:
         title=program_name(None, attempt(process.name, "")),
         script=script_of(tuple(attempt(process.cmdline, none)[:8])),
         ancestors=tuple(ancestors),
+        started=attempt(process.create_time, None),
     )

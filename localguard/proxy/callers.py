@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from aiohttp import web
 
 from localguard.config.agents import agent_of
-from localguard.config.peer import Peer, PeerFinder, descent
+from localguard.config.lineage import agent_behind, lineage
+from localguard.config.peer import Peer, PeerFinder
 from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspace_tokens import Binding, Tokens
 from localguard.config.workspaces import Workspace, Workspaces
@@ -126,8 +127,8 @@ class Callers:
         self._finder = PeerFinder()
         self._finding = asyncio.Lock()
         self._repositories = RepositoryPolicies()
-        self._senders: OrderedDict[int, None] = OrderedDict()
-        """Processes that sent model traffic, the latest last."""
+        self._senders: OrderedDict[int, float | None] = OrderedDict()
+        """Processes that sent model traffic, and when they were started; the latest last."""
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Origin] = WeakKeyDictionary()
         self._origins: WeakValueDictionary[Peer | None, _Origin] = WeakValueDictionary()
 
@@ -183,7 +184,7 @@ class Callers:
         workspace = self._with_tasks(workspace)
         agent, version = agent_of(kind.user_agent, origin.peer)
         if origin.peer is not None and origin.peer.pid is not None:
-            self._senders[origin.peer.pid] = None
+            self._senders[origin.peer.pid] = origin.peer.started
             self._senders.move_to_end(origin.peer.pid)
             while len(self._senders) > _MAX_SENDERS:
                 self._senders.popitem(last=False)
@@ -207,15 +208,19 @@ class Callers:
         return (await self._origin(request)).peer
 
     async def only_persons(self, request: web.BaseRequest, what: str) -> None:
-        """Refuse a control call of a process that sent model traffic lately, or that descends from one: it may not do `what`.
+        """Refuse a control call of a process that sent model traffic lately, or that one of those may have started.
 
-        Where the caller's process is not known, nothing is. Raises ControlRefused (403).
+        It may not do `what`. See `lineage` for how that is told, and for what is not stopped. Where the caller's process is not known, nothing is. Raises ControlRefused (403).
         """
         peer = await self.peer_of(request)
         if peer is None or peer.pid is None:
             return
-        if any(pid in self._senders for pid in await asyncio.to_thread(descent, peer.pid)):
-            raise ControlRefused(403, f"An agent cannot {what}. Do it in a terminal of your own.")
+        line = await asyncio.to_thread(lineage, peer.pid)
+        reason = agent_behind(line, self._senders) if self._senders else None
+        if reason is not None:
+            raise ControlRefused(
+                403, f"An agent cannot {what}. Do it in a terminal of your own, opened by you ({reason})."
+            )
 
     async def _origin(self, request: web.BaseRequest) -> _Origin:
         transport = request.transport

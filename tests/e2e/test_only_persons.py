@@ -1,6 +1,8 @@
 """What loosens is for persons: an agent that has the control token, and knows the command, is told so and changes nothing."""
 
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +63,52 @@ def test_however_deep_below_the_agent_a_command_runs(guard: Guard) -> None:
     guard.run("route", "set", "openai", "off", "--port", str(guard.port))
     assert "An agent cannot switch endpoints on" in from_agent(guard, "route", "set", "openai", "on", deep=12)
     assert said(send(guard, "hello")).startswith("403")
+
+
+DETACHED = """
+import os, subprocess, sys, time
+out = {out!r}
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(0.3)
+        {more}
+        done = subprocess.run({command!r}, capture_output=True, text=True)
+        open(out + ".new", "w").write(str(os.getppid()) + " " + done.stdout + done.stderr)
+        os.rename(out + ".new", out)
+    os._exit(0)
+"""
+"""Forks twice and begins a session of its own, as daemons do: what its parent was is forgotten."""
+
+
+def detached(guard: Guard, out: Path, *, more: str = "pass", run: bool = False) -> str:
+    """What a command says that an agent leaves behind before it ends."""
+    command = [sys.executable, "-m", "localguard.cli.main", *LOOSENING["a pause"], "--port", str(guard.port)]
+    program = DETACHED.format(out=str(out), command=command, more=more)
+    if run:
+        program += "time.sleep(2)"
+        supervised = [sys.executable, "-m", "localguard.cli.main", "run", "--port", str(guard.port), "--"]
+        begun = subprocess.Popen([*supervised, sys.executable, "-c", program], env=guard.environment())
+        begun.wait(30)
+    else:
+        assert said(send(guard, "hello", endpoint="lmstudio", after=program)) == "200"
+    until = time.monotonic() + 20
+    while not out.exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return out.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells processes apart by /proc")
+def test_a_command_that_leaves_its_agent_behind_is_no_person(guard: Guard, tmp_path: Path) -> None:
+    assert "nothing shows by whom" in detached(guard, tmp_path / "a")
+    pty = "import pty; pty.fork()[0] and (time.sleep(5), os._exit(0))"  # a terminal of its own changes nothing
+    assert "nothing shows by whom" in detached(guard, tmp_path / "b", more=pty)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl")
+def test_below_localguard_run_nothing_gets_away(guard: Guard, tmp_path: Path) -> None:
+    assert "below `localguard run`" in detached(guard, tmp_path / "out", run=True)
 
 
 def test_what_tightens_is_for_everybody(guard: Guard) -> None:
