@@ -146,11 +146,11 @@ def export_table(path: Path, *, after: int = 0) -> Iterator[str]:
     """
     connection = connect_reader(path)
     try:
-        yield _row(COLUMNS)
+        yield table_row(COLUMNS)
         for seq, kind, time, text in connection.execute(_TABLE, (after,)):
             metadata = json.loads(text) if text is not None else {}
             known = {**metadata, "seq": seq, "time": time, "kind": kind}
-            yield _row([_cell(known.get(name)) for name in COLUMNS])
+            yield table_row([known.get(name) for name in COLUMNS])
     finally:
         connection.close()
 
@@ -199,9 +199,10 @@ def _cell(value: object) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _row(cells: Sequence[str]) -> str:
+def table_row(cells: Sequence[object]) -> str:
+    """One line of a CSV table without line break; texts that a spreadsheet would take for a formula get an apostrophe."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(cells)
+    csv.writer(buffer, lineterminator="").writerow([_cell(cell) for cell in cells])
     return buffer.getvalue()
 
 

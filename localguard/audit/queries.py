@@ -1,12 +1,13 @@
 """Reading the log, beside a running guard or without one, on a connection that never writes."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import orjson
 
 from localguard.audit.schema import LogCorrupted, connect_reader, unavailable
 
@@ -206,7 +207,7 @@ class Log:
             yield
         except sqlite3.Error as error:
             raise unavailable(error, self._path) from error
-        except json.JSONDecodeError:
+        except orjson.JSONDecodeError:
             raise LogCorrupted(
                 f"A record of the audit log ({self._path.name}) is damaged. See `localguard audit verify`."
             ) from None
@@ -220,7 +221,7 @@ def _read(row: tuple[Any, ...]) -> Record:
 
 
 def _content(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
+    return None if text is None else orjson.loads(text)
 
 
 _COLUMNS = "seq, kind, time, exchange, session, metadata, findings, local, leaf_hash"

@@ -25,6 +25,7 @@ from localguard.cli import (
     key,
     pause,
     policy,
+    report,
     route,
     rules,
     scan,
@@ -83,6 +84,7 @@ budget.register(app)
 session.register(app)
 git.register(app)
 compare.register(app)
+report.register(app)
 endpoint.register(app)
 experiment.register(app)
 key.register(app)

@@ -44,6 +44,7 @@ from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
 from localguard.proxy.policy_views import PolicyViews
 from localguard.proxy.recorder import Recorder
+from localguard.proxy.report_page import ReportPage
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScanPool
 from localguard.proxy.scrub import Scrubber
@@ -154,6 +155,7 @@ class Assembly:
             clock=lambda: datetime.now(UTC),
             policy=PolicyState.of(*watcher.layers, error=str(watcher.error) if watcher.error else None),
         )
+        ReportPage(home, control, callers)
         SessionApprovals(home.audit_db, store, control, callers)
         PolicyViews(home.audit_db, recorder, switches, control, lambda: guard.policy, lambda: datetime.now(UTC))
         Executing(asking, control, callers, memories, lambda: guard.policy)

@@ -107,6 +107,10 @@ class Call:
         return names
 
 
+Page = Callable[[web.BaseRequest, ControlCall], Awaitable[web.StreamResponse]]
+"""Answers a browser. It may raise AdmissionRefused."""
+
+
 class Control:
     """Answers control calls. A new token is written to the home's `control.token` (mode 0600) on construction.
 
@@ -131,6 +135,7 @@ class Control:
         )
         self.feed = feed or Feed()
         self._slowest = slowest
+        self._pages: dict[str, Page] = {}
 
     @property
     def token(self) -> str:
@@ -145,11 +150,17 @@ class Control:
         if call.path == "/challenge":
             _only(request, "GET")
             return self._prove(request, call)
+        if (shown := self._pages.get(call.path)) is not None:
+            return await shown(request, call)
         self._check_token(call)
         if call.path == "/events":
             _only(request, "GET")
             return await self._stream(request)
         return await self._call(request, call)
+
+    def show(self, path: str, page: Page) -> None:
+        """Have a page answer at `path` below `/-`. Who may see it is the page's own matter: browsers have no control token."""
+        self._pages[path] = page
 
     def offer(self, *calls: Call) -> None:
         """Add to what the API can do."""

@@ -85,7 +85,24 @@ class ExplainBody(Asked, frozen=True):
     input_tokens: Annotated[int, Meta(ge=0, le=2**53)] | None = None
 
 
+class ReportBody(Asked, frozen=True):
+    """Of what a report is asked for; times as `localguard report` takes them."""
+
+    since: Given | None = None
+    to: Given | None = None
+    workspace: Given | None = None
+    session: Given | None = None
+    verify: bool | None = None
+
+
 # what comes back
+
+
+class ReportLink(TypedDict):
+    """An address of this guard that opens the report in a browser, once, and for how long it is good."""
+
+    path: str
+    seconds: int
 
 
 class ExchangeList(TypedDict):

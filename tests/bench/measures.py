@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import log, money, policy
+from tests.bench import log, money, policy, report
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -454,6 +454,18 @@ async def million(rounds: int) -> list[Row]:
         ]
 
 
+async def reports(rounds: int) -> list[Row]:
+    """A page over 100,000 exchanges, start of the process included."""
+    with tempfile.TemporaryDirectory() as name:
+        home = report.logged(Path(name), 100_000)
+        clock, cpu, memory, size = min(report.made(home, "html") for _ in range(rounds))
+        return [
+            Row("report: 100,000 exchanges as a page", clock, 5, "s", f"{cpu:.2f} s of the processor"),
+            Row("report: size of the page", size / 1_000, 500, "KB"),
+            Row("report: memory", memory, None, "MB", "the same for a log ten times as long"),
+        ]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -465,4 +477,5 @@ MEASURES: dict[str, Measure] = {
     "money": budgets,
     "log": appends,
     "million": million,
+    "report": reports,
 }
