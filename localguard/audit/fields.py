@@ -170,6 +170,8 @@ class ExchangeContext(TypedDict, total=False):
     """Kind of attachment to how many of it."""
     tool_results: dict[str, int]
     """Results of tools that the request brings since the model spoke last: ``returned``, and ``failed`` as they say themselves."""
+    tests: dict[str, int]
+    """Runs of tests among those results: ``passed``, ``failed`` and ``unknown``, by exit code or the runner's last words."""
     request_bytes: int
     """Decoded body as the agent sent it."""
 

@@ -8,9 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
+from localguard.audit.amounts import counts, sent_again, spent, tests_run
 from localguard.audit.fields import ControlMetadata
 from localguard.audit.queries import Record
 
@@ -78,6 +79,10 @@ class Work:
     tool_calls: int = 0
     tool_failures: int = 0
     """Results of tools that the agent sent back as failed."""
+    tests: Counter[str] = field(default_factory=Counter)
+    """Runs of tests by the agent: passed, failed, unknown."""
+    fates: Mapping[str, int] = field(default_factory=dict)
+    """What git says of its commits now, as in `FACTS`; whoever asks git sets it."""
     verdict: Verdict | None = None
 
     @property
@@ -115,7 +120,7 @@ def _work(session: str, records: Sequence[Record]) -> Work:
         metadata, local = record.metadata or {}, record.local or {}
         if record.kind in ("intent", "refusal") and record.exchange not in seen:
             seen.add(record.exchange)
-            work.retries += unwell or bool(metadata.get("retry") or metadata.get("repeats"))
+            work.retries += unwell or sent_again(metadata)
             unwell = False
             _request(work, record.seq, metadata, local)
         if record.kind == "refusal":
@@ -140,15 +145,15 @@ def _request(work: Work, seq: int, metadata: Mapping[str, Any], local: Mapping[s
         work.commits.setdefault(str(local["commit"]), seq)
     if local.get("root"):
         work.roots[str(local["root"])] += 1
-    work.tool_failures += 0 if metadata.get("repeats") else _whole((metadata.get("tool_results") or {}).get("failed"))
+    work.tool_failures += 0 if metadata.get("repeats") else counts(metadata, "tool_results").get("failed", 0)
+    work.tests.update(tests_run(metadata))
 
 
 def _outcome(work: Work, metadata: Mapping[str, Any], local: Mapping[str, Any]) -> None:
-    work.tokens.update({name: _whole(count) for name, count in (metadata.get("usage") or {}).items()})
-    work.tool_calls += sum(map(_whole, (metadata.get("tool_calls") or {}).values()))
+    work.tokens.update(counts(metadata, "usage"))
+    work.tool_calls += sum(counts(metadata, "tool_calls").values())
     work.commands += len(local.get("commands") or ())
-    if metadata.get("cost_usd") is not None:
-        work.cost_usd += _money(metadata["cost_usd"])
+    work.cost_usd += spent(metadata)
     if isinstance(metadata.get("total_ms"), int):
         work.total_ms.append(metadata["total_ms"])
 
@@ -194,6 +199,8 @@ class Line:
     retries: int
     tool_calls: int
     tool_failures: int
+    tests: Mapping[str, int]
+    """Runs of tests: passed, failed, unknown."""
     tokens: Mapping[str, int]
     p50_ms: int | None
     p95_ms: int | None
@@ -220,10 +227,12 @@ def _line(name: str, works: Sequence[Work]) -> Line:
     reviews = [verdict.review_minutes for verdict in verdicts if verdict.review_minutes is not None]
     times = sorted(value for work in works for value in work.total_ms)
     tokens: Counter[str] = Counter()
+    tests: Counter[str] = Counter()
     commits: Counter[str] = Counter()
     for work in works:
         tokens.update(work.tokens)
-        commits.update(work.verdict.facts if work.verdict is not None else {})
+        tests.update(work.tests)
+        commits.update(work.fates or (work.verdict.facts if work.verdict is not None else {}))
     return Line(
         name=name,
         sessions=len(works),
@@ -240,11 +249,34 @@ def _line(name: str, works: Sequence[Work]) -> Line:
         retries=sum(work.retries for work in works),
         tool_calls=sum(work.tool_calls for work in works),
         tool_failures=sum(work.tool_failures for work in works),
+        tests=dict(sorted(tests.items())),
         tokens=dict(sorted(tokens.items())),
         p50_ms=percentile(times, 50),
         p95_ms=percentile(times, 95),
         commits=dict(sorted(commits.items())),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of a comparison's chart: the accepted share with its 95 % interval, shares of 1; only of lines that are rated."""
+
+    name: str
+    share: float
+    low: float
+    high: float
+    rated: int
+    cost_per_accepted: Decimal | None
+
+
+def chart(lines: Iterable[Line]) -> list[Bar]:
+    """What a chart of the accepted share shows, the best first."""
+    bars = [
+        Bar(line.name, line.accepted_share, line.low, line.high, line.rated, line.cost_per_accepted)
+        for line in lines
+        if line.accepted_share is not None and line.low is not None and line.high is not None
+    ]
+    return sorted(bars, key=lambda bar: (-bar.share, bar.name))
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
@@ -275,14 +307,3 @@ def _most(counter: Counter[str]) -> str:
 
 def _seq(record: Record) -> int:
     return record.seq
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _money(text: object) -> Decimal:
-    try:
-        return Decimal(str(text))
-    except InvalidOperation:
-        return Decimal(0)

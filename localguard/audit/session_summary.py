@@ -52,6 +52,7 @@ def _facts(session: Session) -> Iterator[tuple[str, str]]:
     yield "task", _codes(session.tasks)
     yield "exchanges", f"{session.exchanges}, {session.refused} refused, {session.failed} not completed"
     yield "tools", _codes(session.calls)
+    yield "tests run by the agent", ", ".join(f"{count} {code(name)}" for name, count in session.tests.items())
     yield "MCP servers", _codes(session.mcp_servers)
     yield (
         "instructions",

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from localguard.audit.amounts import counts, sent_again, spent, tests_run, whole
 from localguard.audit.queries import Record
 
 _MOST_COMMANDS = 1_000
@@ -86,6 +87,8 @@ class Session:
     calls: Counter[str] = field(default_factory=Counter)
     """Calls of tools."""
     instructions: tuple[Instruction, ...] = ()
+    tests: Counter[str] = field(default_factory=Counter)
+    """Runs of tests by the agent: passed, failed, unknown."""
     commands: list[Command] = field(default_factory=list)
     files: Counter[str] = field(default_factory=Counter)
     """Files that the model asked to write, by the number of edits."""
@@ -128,10 +131,10 @@ def session_of(id: str, records: Iterable[Record]) -> Session:
                 made = Instruction(str(one.get("name")), str(one.get("digest")), one.get("matches_disk"))
                 instructions[made.name, made.digest] = made
         if record.kind == "intent":
-            session.exposed += _number(metadata.get("exposed"))
+            session.exposed += whole(metadata.get("exposed"))
             for finding in record.findings or ():
                 if finding.get("action") == "redacted":
-                    session.redactions[str(finding.get("type"))] += _number(finding.get("count"), 1)
+                    session.redactions[str(finding.get("type"))] += whole(finding.get("count"), 1)
         elif record.kind == "refusal":
             session.refused += 1
             _count(session.refusals, metadata.get("code"))
@@ -159,7 +162,8 @@ def _plain(value: Any) -> Any:
 
 def _request(session: Session, metadata: Mapping[str, Any], local: Mapping[str, Any]) -> None:
     session.exchanges += 1
-    session.retried += bool(metadata.get("retry") or metadata.get("repeats"))
+    session.retried += sent_again(metadata)
+    session.tests.update(tests_run(metadata))
     _count(session.agents, " ".join(filter(None, (metadata.get("agent"), metadata.get("agent_version")))))
     _count(session.models, metadata.get("model"))
     _count(session.endpoints, _with(metadata.get("endpoint"), metadata.get("endpoint_class")))
@@ -182,12 +186,12 @@ def _outcome(session: Session, time: str, metadata: Mapping[str, Any], local: Ma
     session.failed += metadata.get("state") != "completed"
     _count(session.served, metadata.get("model"))
     _count(session.origins, metadata.get("origin"))
-    session.withheld += _number(metadata.get("withheld"))
-    session.restored += sum(map(_number, (metadata.get("restored") or {}).values()))
-    session.calls.update({name: _number(count) for name, count in (metadata.get("tool_calls") or {}).items()})
-    session.tokens.update({name: _number(count) for name, count in (metadata.get("usage") or {}).items()})
+    session.withheld += whole(metadata.get("withheld"))
+    session.restored += sum(counts(metadata, "restored").values())
+    session.calls.update(counts(metadata, "tool_calls"))
+    session.tokens.update(counts(metadata, "usage"))
+    session.cost_usd += spent(metadata)
     if metadata.get("cost_usd") is not None:
-        session.cost_usd += _money(metadata["cost_usd"])
         _count(session.prices, metadata.get("price_source"))
     for name, times in (("first_byte_ms", session.first_byte_ms), ("total_ms", session.total_ms)):
         if isinstance(metadata.get(name), int):
@@ -206,14 +210,3 @@ def _count(counter: Counter[str], name: object) -> None:
 
 def _with(name: Any, what: Any) -> str | None:
     return f"{name} ({what})" if name and what else name
-
-
-def _number(value: object, otherwise: int = 0) -> int:
-    return value if isinstance(value, int) else otherwise
-
-
-def _money(text: object) -> Decimal:
-    try:
-        return Decimal(str(text))
-    except InvalidOperation:
-        return Decimal(0)

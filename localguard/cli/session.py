@@ -196,6 +196,7 @@ def _paragraphs(session: "Session") -> Iterator[tuple[str, list[str]]]:
             ("tools", _names(session.tools)),
             ("MCP servers", ", ".join(session.mcp_servers)),
             ("calls", _names(session.calls)),
+            ("tests run", ", ".join(f"{count} {name}" for name, count in session.tests.items())),
             ("instructions", ", ".join(_instruction(one) for one in session.instructions)),
         ),
     )

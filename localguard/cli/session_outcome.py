@@ -57,7 +57,7 @@ def outcome(
         work = next(iter(works_of(log.whole_session(id))), None)
     if work is None:
         raise WrongUse("The session has no exchanges.")
-    commits = _commits(work)
+    commits = commits_of(work)
     if result is not None:
         if not TASK.fullmatch(workflow or work.workflow) or len(note) > 2000:
             raise WrongUse(
@@ -106,7 +106,7 @@ def _record(place: "Home", port: int, given: Mapping[str, Any]) -> None:
         store.append("control", session=given["session"], metadata=event, local=local).result()
 
 
-def _commits(work: "Work") -> dict[str, int]:
+def commits_of(work: "Work") -> dict[str, int]:
     """How many of the commits of the session's time are kept, reverted and gone now, over its work trees."""
     from localguard.config.git_commits import fate_of
 
@@ -139,6 +139,7 @@ def _known(work: "Work", commits: Mapping[str, int]) -> dict[str, Any]:
         "commands": work.commands,
         "tool_calls": work.tool_calls,
         "tool_calls_failed": work.tool_failures,
+        **{f"tests_{name}": count for name, count in sorted(work.tests.items())},
         "cost_usd": str(work.cost_usd),
         **{name: commits[name] for name in sorted(commits)},
     }

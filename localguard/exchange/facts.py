@@ -9,6 +9,7 @@ from ahocorasick_rs import BytesAhoCorasick, MatchKind
 from localguard.exchange.claims import Claims
 from localguard.exchange.history import Held
 from localguard.exchange.split import Piece
+from localguard.exchange.tool_results import ToolResults
 from localguard.wire.format import mapping
 
 _INSTRUCTIONS = (
@@ -59,8 +60,8 @@ class Facts:
     """Tokens that the reply may have, over all of its choices, where the request says so."""
     claims: Claims
     """What it says about the place of the work, in its headers and its body."""
-    tool_results: tuple[int, int] = field(default=(0, 0), compare=False)
-    """How many results of tools came back since the model spoke last, and how many of them failed."""
+    tool_results: ToolResults = field(default=ToolResults(), compare=False)
+    """Results of tools that came back since the model spoke last."""
     alike: bytes = field(default=b"", compare=False)
     """Keyed digest of its length, its beginning and its last item: what has this in common with an earlier request, and holds
     nothing new (`new_bytes`), is that request again."""

@@ -81,8 +81,11 @@ def context(exchange: Exchange) -> ExchangeContext:
         made["attachments"] = dict.fromkeys(sorted(facts.attachments), 1)
         made["coverage"] = {"leaves": facts.leaves, "opaque": facts.opaque, "bytes": facts.body_bytes}
         made["request_bytes"] = facts.body_bytes
-        if facts.tool_results[0]:
-            made["tool_results"] = dict(zip(("returned", "failed"), facts.tool_results, strict=True))
+        came = facts.tool_results
+        if came.returned:
+            made["tool_results"] = {"returned": came.returned, "failed": came.failed}
+        if came.tests:
+            made["tests"] = came.tests
         if facts.stream is not None:
             made["stream"] = facts.stream
     if exchange.paused:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localguard.audit.outcomes import RESULTS, Verdict, compare, percentile, verdict_event, wilson, works_of
+from localguard.audit.outcomes import RESULTS, Verdict, chart, compare, percentile, verdict_event, wilson, works_of
 from localguard.audit.queries import Record
-from localguard.cli.compare import HEADER, cells
+from localguard.cli.compare import HEADER, WIDTH, bar_text, cells
 
 
 def record(seq: int, kind: str, session: str, exchange: str | None, metadata: Any, local: Any = None) -> Record:
@@ -22,7 +22,7 @@ def record(seq: int, kind: str, session: str, exchange: str | None, metadata: An
 def exchange(seq: int, session: str, *, state: str = "completed", **told: Any) -> list[Record]:
     """An exchange of two records; `told` is what is different from the usual."""
     usual = {"endpoint": "openai", "model": "large", "task": "docs", "cost_usd": "0.10", "ms": 1000, "calls": 2} | told
-    names = ("endpoint", "model", "task", "tool_results", "repeats")
+    names = ("endpoint", "model", "task", "tool_results", "tests", "repeats")
     intent = {name: usual[name] for name in names if usual.get(name)}
     outcome = {
         "state": state,
@@ -202,3 +202,28 @@ def test_another_axis_or_result_is_none() -> None:
         compare([], "taste")
     with pytest.raises(ValueError, match="accepted, reworked, rejected"):
         verdict_event("bump", "fine", None, {})
+
+
+def test_the_chart_shows_the_rated_lines_the_best_first_and_where_the_share_may_lie() -> None:
+    chance = random.Random(5)
+    records = [one for number in range(60) for endpoint in (HOSTED, LOCAL) for one in behave(chance, number, endpoint)]
+    records += exchange(1, "unrated", endpoint="trial", model="m")
+    hosted, local = chart(compare(works_of(records), "endpoint"))
+    assert (hosted.name, local.name, hosted.rated) == ("hosted", "local", 60)
+    for bar in (hosted, local):
+        drawn = bar_text(bar)
+        assert len(drawn) == WIDTH
+        assert drawn == "".join(sorted(drawn, key="█▓░ ".index))
+        assert drawn.count("█") == round(WIDTH * bar.low)
+        assert len(drawn.rstrip()) == round(WIDTH * bar.high)
+
+
+def test_tests_that_agents_ran_are_added_up_and_told_once() -> None:
+    records = [
+        *exchange(1, "a", tests={"passed": 1, "failed": 1}),
+        *exchange(3, "a", tests={"passed": 2}, repeats="x1"),
+        *exchange(5, "b", tests={"unknown": 3}),
+    ]
+    (line,) = compare(works_of(records), "model")
+    assert line.tests == {"failed": 1, "passed": 1, "unknown": 3}
+    assert dict(zip(("", *HEADER), cells(line), strict=True))["tests"] == "1/2"

@@ -1,13 +1,16 @@
 """`session outcome` keeps what became of a session, and `compare` tells models apart by it."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from localguard.audit.queries import Log
+from localguard.audit.store import Store
 from localguard.audit.verify import verify
 from localguard.config.home import Home
+from tests.audit.samples import INTENT, INTENT_LOCAL, OUTCOME, SetClock
 from tests.cli.conftest import RunLocally, made_up_token
 from tests.cli.test_session import write
 
@@ -71,8 +74,36 @@ def test_models_are_compared_by_what_became_of_their_sessions(localguard: RunLoc
     assert line["cost_per_accepted"] == "0.246800"
     code, text, _ = localguard("compare", "--by", "workflow")
     assert code == 0
-    assert [row.split()[0] for row in text.splitlines()] == ["workflow", "bump", "incident"]
+    table, _, bars = text.partition("\naccepted, with its 95 % interval\n")
+    assert [row.split()[0] for row in table.splitlines()] == ["workflow", "bump", "incident"]
+    assert bars.startswith("bump  ████▓▓")
+    assert bars.rstrip().endswith("50%  9%..91%  of 2")
     assert localguard("compare", "--since", "2027-01-01", "--json")[1].strip() == "[]"
+
+
+def test_what_became_of_commits_is_asked_of_git_without_a_verdict(
+    home: Home, localguard: RunLocally, work: Path
+) -> None:
+    def git(*arguments: str) -> str:
+        named = ("-c", "user.name=dev", "-c", "user.email=dev@localhost")
+        ran = subprocess.run(["git", *named, *arguments], cwd=work, check=True, capture_output=True, text=True)
+        return ran.stdout.strip()
+
+    git("init", "-q", "-b", "main")
+    heads = []
+    for subject in ("one", "two", "three"):
+        git("commit", "-q", "--allow-empty", "-m", subject)
+        heads.append(git("rev-parse", "HEAD"))
+    git("commit", "-q", "--allow-empty", "-m", f"Undo\n\nThis reverts commit {heads[1]}.")
+    home.create()
+    with Store.open(home.audit_db, clock=SetClock()) as store:
+        for number, head in enumerate(heads):
+            local = {**INTENT_LOCAL, "root": str(work), "commit": head}
+            store.append("intent", exchange=f"x{number}", session="s", metadata=INTENT, local=local)
+            store.append("outcome", exchange=f"x{number}", session="s", metadata=OUTCOME)
+    (line,) = json.loads(localguard("compare", "--json")[1])
+    assert line["commits"] == {"commits_gone": 0, "commits_kept": 2, "commits_reverted": 1}
+    assert " 2/3 " in localguard("compare")[1]
 
 
 @pytest.mark.usefixtures("three")

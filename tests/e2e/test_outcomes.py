@@ -73,7 +73,7 @@ def turn(messages):
     )
     assert connection.getresponse().status == 200
 def result(id, bad):
-    call = {"type": "tool_use", "id": id, "name": "shell", "input": {"command": "make"}}
+    call = {"type": "tool_use", "id": id, "name": "shell", "input": {"command": "make test"}}
     answer = {"type": "tool_result", "tool_use_id": id, "is_error": bad, "content": "line " * 2000}
     return [{"role": "assistant", "content": [call]}, {"role": "user", "content": [answer]}]
 said = [{"role": "user", "content": "bump it"}]
@@ -91,6 +91,8 @@ def test_calls_of_tools_that_failed_are_counted_once_each(rated: Guard, provider
     assert told == [None, {"returned": 1, "failed": 1}, {"returned": 1, "failed": 0}, {"returned": 1, "failed": 1}]
     known = json.loads(rated.run("session", "outcome", "outcome-5", "--json"))
     assert known["tool_calls_failed"] == 2
+    assert (known["tests_passed"], known["tests_failed"]) == (1, 2)
+    assert "tests run: 2 failed, 1 passed" in rated.run("session", "show", "outcome-5")
 
 
 def test_an_agent_cannot_judge_its_own_work(rated: Guard, provider: Provider) -> None:

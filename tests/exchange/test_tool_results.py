@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localguard.exchange.tool_results import tool_results
+from localguard.exchange.tool_results import ToolResults, tool_results
 
 CODEX = json.dumps({"output": "no such file", "metadata": {"exit_code": 2, "duration_seconds": 0.1}})
 ITEMS: list[tuple[Any, tuple[int, int]]] = [
@@ -26,8 +26,9 @@ ITEMS: list[tuple[Any, tuple[int, int]]] = [
 
 @pytest.mark.parametrize(("item", "expected"), ITEMS)
 def test_a_result_counts_as_failed_where_it_says_so_itself(item: Any, expected: tuple[int, int]) -> None:
-    assert tool_results([item]) == expected
-    assert tool_results([{"messages": [{"role": "assistant", "content": "x"}, item]}]) == expected
+    for values in ([item], [{"messages": [{"role": "assistant", "content": "x"}, item]}]):
+        found = tool_results(values)
+        assert (found.returned, found.failed) == expected
 
 
 def test_what_came_before_the_model_spoke_was_counted_then() -> None:
@@ -38,5 +39,65 @@ def test_what_came_before_the_model_spoke_was_counted_then() -> None:
         {"role": "model", "parts": []},
     ]
     for one in spoken:
-        assert tool_results([bad, bad, one, bad]) == (2, 2)
-        assert tool_results([{"input": [bad, one, bad]}]) == (1, 1)
+        assert tool_results([bad, bad, one, bad]) == ToolResults(returned=2, failed=2)
+        assert tool_results([{"input": [bad, one, bad]}]) == ToolResults(returned=1, failed=1)
+
+
+def conversation(shape: str, command: str, output: str, *, error: bool | None = None) -> list[Any]:
+    """A call and its result as an agent sends them, oldest first."""
+    arguments = json.dumps({"command": command})
+    if shape == "chat":
+        call = {"id": "c1", "type": "function", "function": {"name": "bash", "arguments": arguments}}
+        return [
+            {"role": "user", "content": "make it green"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": output},
+        ]
+    if shape == "responses":
+        call = {
+            "type": "function_call",
+            "call_id": "c1",
+            "name": "exec_command",
+            "arguments": json.dumps({"cmd": command}),
+        }
+        return [{"type": "reasoning"}, call, {"type": "function_call_output", "call_id": "c1", "output": output}]
+    if shape == "gemini":
+        part = {"functionCall": {"name": "run_shell_command", "args": {"command": command}}}
+        answer = {"functionResponse": {"name": "run_shell_command", "response": {"output": output}}}
+        return [{"role": "model", "parts": [part]}, {"role": "user", "parts": [answer]}]
+    use = {"type": "tool_use", "id": "c1", "name": "Bash", "input": {"command": command}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": output} | (
+        {} if error is None else {"is_error": error}
+    )
+    return [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+
+
+CODEX_TEXT = "Chunk ID: 1\nWall time: 0.1 seconds\nProcess exited with code {}\nOutput:\n{}"
+
+
+@pytest.mark.parametrize(
+    ("items", "tests"),
+    [
+        (conversation("responses", "pytest -q", CODEX_TEXT.format(0, "..")), {"passed": 1}),
+        (conversation("responses", "cd src && cargo test", CODEX_TEXT.format(101, "..")), {"failed": 1}),
+        (conversation("responses", "cargo build", CODEX_TEXT.format(101, "..")), {}),
+        (conversation("chat", "npm test", CODEX.replace(": 2", ": 1")), {"failed": 1}),
+        (conversation("messages", "make test", "Exit code 2\nmake: *** [test]", error=True), {"failed": 1}),
+        (conversation("messages", "make test", "all is well", error=False), {"passed": 1}),
+        (conversation("messages", "make test", "all is well"), {"unknown": 1}),
+        (conversation("messages", "pytest -q | tail -3", "2 failed, 5 passed in 0.2s", error=False), {"failed": 1}),
+        (conversation("messages", "pytest -q; true", "5 passed in 0.2s", error=False), {"passed": 1}),
+        (conversation("gemini", "go test ./...", "ok  \texample.com/a\t0.01s"), {"passed": 1}),
+        (conversation("gemini", "cat pytest.ini", "1 failed"), {}),
+    ],
+)
+def test_what_became_of_tests_is_told_by_the_exit_code_or_the_runner(items: list[Any], tests: dict[str, int]) -> None:
+    assert tool_results(reversed(items)).tests == tests
+    name = "contents" if "parts" in items[-1] else "input" if "type" in items[-1] else "messages"
+    assert tool_results([{name: items}]).tests == tests
+
+
+def test_tests_of_an_earlier_turn_are_not_counted_again() -> None:
+    items = conversation("chat", "pytest", CODEX_TEXT.format(1, ""))
+    assert tool_results([{"messages": [*items, {"role": "assistant", "content": "sorry"}]}]).tests == {}
+    assert tool_results([{"messages": [*items, *items]}]).tests == {"failed": 1}

@@ -72,7 +72,7 @@ def damage(folder: Path, changes: int, *, seed: int) -> Result:
                 append(path, chance.randint(1, 2 * _FILL), model="gpt-4")
         else:
             CHANGES[kind](path, chance)
-        changed = _dump(path, covered) != before
+        changed = _reads_otherwise(before, _dump(path, covered))
         if _is_consistent(path, [anchor]):
             result.harmless[kind] += 1
             if changed:
@@ -83,6 +83,18 @@ def damage(folder: Path, changes: int, *, seed: int) -> Result:
         for name in ("audit.db", "audit.db-wal", "audit.db-shm", "guard.lock"):
             path.with_name(name).unlink(missing_ok=True)
     return result
+
+
+def _reads_otherwise(before: Dump | None, after: Dump | None) -> bool:
+    """Whether a record says something else than it did. A section that is gone says nothing: pruning does that, and is counted."""
+    if before is None or after is None or len(before) != len(after):
+        return before != after
+    sections = slice(5, 8)
+    for old, new in zip(before, after, strict=True):
+        kept = tuple(one if two is not None else None for one, two in zip(old[sections], new[sections], strict=True))
+        if (*old[:5], *kept, *old[8:]) != new:
+            return True
+    return False
 
 
 def _is_consistent(path: Path, anchors: list[bytes]) -> bool:
