@@ -35,6 +35,7 @@ from localguard.cli import (
     support_bundle,
     sync,
     task,
+    tray,
     workspace,
 )
 from localguard.cli.exit_codes import ExitCode, exit_code_for
@@ -92,6 +93,7 @@ policy.register(app)
 route.register(app)
 workspace.register(app)
 task.register(app)
+tray.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

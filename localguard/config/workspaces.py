@@ -13,7 +13,7 @@ repository, of sensitivity `internal`. What remains is `unattributed`, at the hi
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,6 +97,10 @@ class Workspaces:
             if layer.name is not LayerName.REPOSITORY
             for rule in layer.workspaces
         ]
+        self.names = tuple(dict.fromkeys(places.rule.name for places in self._rules))
+        """The workspaces that these layers name."""
+        self.tasks = frozenset(_tasks(ordered))
+        """The task categories that these layers name."""
         configured = [places.rule.sensitivity for places in self._rules]
         self._highest = max(configured, default=Sensitivity.INTERNAL)
 
@@ -258,6 +262,15 @@ class Workspaces:
                     ):
                         raised = max(raised, rule.sensitivity)
         return workspace if raised is workspace.sensitivity else replace(workspace, sensitivity=raised)
+
+
+def _tasks(layers: Iterable[Layer]) -> Iterator[str]:
+    """What rules ask about, globs aside, and what branches stand for."""
+    for layer in layers:
+        for workspace in layer.workspaces:
+            yield from (task for _, task in workspace.tasks)
+        for rule in layer.rules:
+            yield from (task for task in rule.when.tasks or () if not set(task) & set("*?"))
 
 
 def _configured(rule: WorkspaceRule, sensitivity: Sensitivity) -> Workspace:

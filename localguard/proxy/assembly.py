@@ -66,6 +66,7 @@ class Assembly:
     store: Store
     budgets: Budgets
     experiments: Experiments
+    control: Control
 
     @classmethod
     async def of(
@@ -163,7 +164,7 @@ class Assembly:
         stack.push_async_callback(syncing.close)
         await syncing.start()
         experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
-        made = cls(guard, recorder, store, budgets, experiments)
+        made = cls(guard, recorder, store, budgets, experiments, control)
         experiments.on_change = lambda: made.apply_policy(error=guard.policy.error)
         return made
 
@@ -176,6 +177,7 @@ class Assembly:
             if layer.organisation is not None:
                 detail |= {"organisation": layer.organisation, "revision": layer.revision}
         self.store.append("control", metadata={"event": "policy-change", "detail": detail})
+        self.control.publish("policy", {"digest": policy.digest, "error": None})
         log.info("policy changed")
 
     def apply_policy(self, *, error: str | None = None) -> PolicyState:
@@ -187,6 +189,7 @@ class Assembly:
     def keep_policy(self, error: PolicyInvalid) -> None:
         """The newest policy file is broken; the last good one stays in force."""
         self.guard.policy = replace(self.guard.policy, error=str(error))
+        self.control.publish("policy", {"digest": self.guard.policy.digest, "error": str(error)})
         log.warning("policy file not loaded: %s", error)
 
     def status(self, server: GuardServer, started: float) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import os
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from aiohttp import web
 
 from localguard.config.agents import agent_of
 from localguard.config.lineage import agent_behind, lineage
-from localguard.config.peer import Peer, PeerFinder
+from localguard.config.peer import Peer, PeerFinder, owner_of
 from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspace_tokens import Binding, Tokens
 from localguard.config.workspaces import Workspace, Workspaces
@@ -22,6 +24,7 @@ from localguard.policy.layers import effective_endpoints
 from localguard.policy.model import Endpoint, Layer, LayerName
 from localguard.proxy.admission import AdmissionRefused, Admitted
 from localguard.proxy.control import ControlRefused
+from localguard.proxy.control_client import ASKED_BY
 from localguard.proxy.tasks import DeclaredTasks
 
 _FRESH = 2.0
@@ -210,17 +213,22 @@ class Callers:
     async def only_persons(self, request: web.BaseRequest, what: str) -> None:
         """Refuse a control call of a process that sent model traffic lately, or that one of those may have started.
 
-        It may not do `what`. See `lineage` for how that is told, and for what is not stopped. Where the caller's process is not known, nothing is. Raises ControlRefused (403).
+        It may not do `what`. See `lineage` for how that is told, and for what is not stopped. A caller that does what another
+        process asked of it (the tray, for whoever clicks) names that one in `ASKED_BY`, and both must be persons'. Where the
+        caller's process is not known, nothing is. Raises ControlRefused (403; 400).
         """
         peer = await self.peer_of(request)
-        if peer is None or peer.pid is None:
-            return
-        line = await asyncio.to_thread(lineage, peer.pid)
-        reason = agent_behind(line, self._senders) if self._senders else None
-        if reason is not None:
-            raise ControlRefused(
-                403, f"An agent cannot {what}. Do it in a terminal of your own, opened by you ({reason})."
-            )
+        asked_by = request.headers.get(ASKED_BY)
+        asking = () if asked_by is None else (_process(asked_by),)
+        for pid in (*(() if peer is None or peer.pid is None else (peer.pid,)), *asking):
+            line = await asyncio.to_thread(lineage, pid)
+            reason = agent_behind(line, self._senders) if self._senders else None
+            if reason is not None:
+                raise ControlRefused(
+                    403, f"An agent cannot {what}. Do it in a terminal of your own, opened by you ({reason})."
+                )
+        if sys.platform == "linux" and any(owner_of(pid) != os.geteuid() for pid in asking):
+            raise ControlRefused(403, "The process that asked for this has gone, or is another user's.")
 
     async def _origin(self, request: web.BaseRequest) -> _Origin:
         transport = request.transport
@@ -272,6 +280,13 @@ class Callers:
         roots = dict.fromkeys(root for one in workspace.candidates for root in one.roots)
         found = [self._repositories.layer_for(root) for root in roots]
         return tuple(layer for layer in found if layer is not None)
+
+
+def _process(given: str) -> int:
+    """The process that a caller names. Raises ControlRefused (400)."""
+    if not (given.isascii() and given.isdigit() and len(given) <= 10):
+        raise ControlRefused(400, f"{ASKED_BY} is the id of a process.")
+    return int(given)
 
 
 def _check_scope(binding: Binding, endpoint: Endpoint) -> None:

@@ -11,7 +11,7 @@ import http.client
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 NONCE_DIGITS = 64
 """Hexadecimal digits of a challenge's nonce."""
+
+ASKED_BY = "X-LocalGuard-Asked-By"
+"""A control call's header: the id of the process that had the caller make it. It can only tighten."""
 
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -145,6 +148,13 @@ class ControlClient:
         answer: dict[str, Any] = self._call(method, f"/-/api{path}", json.dumps(given).encode() if given else None)
         return answer
 
+    def call_for(self, pid: int | None, method: str, path: str, given: Mapping[str, object]) -> dict[str, Any]:
+        """The same, for the process `pid` that asked for it: what it must not do itself is refused. None: nobody else."""
+        headers = {} if pid is None else {ASKED_BY: str(pid)}
+        body = json.dumps(dict(given)).encode() if given else None
+        answer: dict[str, Any] = self._call(method, f"/-/api{path}", body, headers)
+        return answer
+
     def events(self, last_event: str | None = None) -> EventStream:
         """Follow what the guard does.
 
@@ -166,9 +176,10 @@ class ControlClient:
             connected.settimeout(_SILENCE_SECONDS)
             return EventStream(connected, response, stack.pop_all())
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> Any:
+    def _call(self, method: str, path: str, body: bytes | None = None, more: Mapping[str, str] | None = None) -> Any:
         with self._proven() as (connection, token):
-            status, answer = self._exchange(connection, method, path, {"Authorization": f"Bearer {token}"}, body)
+            headers = {"Authorization": f"Bearer {token}", **(more or {})}
+            status, answer = self._exchange(connection, method, path, headers, body)
             if status != 200:
                 raise GuardAnswered(status, _told(answer))
             return _parsed(answer)

@@ -45,12 +45,13 @@ class RouteSwitches:
         )
 
     def shown(self) -> Mapping[str, object]:
-        """Mode and endpoints, for people."""
+        """Mode and endpoints, for people: `switched` is an endpoint's own switch, `on` what comes of it and the mode."""
         endpoints = [
             {
                 "name": one.name,
                 "class": str(one.endpoint_class),
                 "on": self.current.objection(one.name, one.endpoint_class) is None,
+                "switched": one.name not in self.current.off,
             }
             for one in self._endpoints().values()
         ]

@@ -59,14 +59,24 @@ class TaskBoard:
         self._control = control
         self._workspaces = workspaces
         control.offer(
-            Call("GET", "/tasks", "The tasks that were set, by workspace.", lambda _: self._shown()),
+            Call(
+                "GET",
+                "/tasks",
+                "The tasks that were set, by workspace; those that policy names; the workspaces that it names.",
+                lambda _: self._shown(),
+            ),
             Call(
                 "POST", "/tasks", "Set `task` for `workspace` (a name) or `directory`; an empty one ends it.", self._set
             ),
         )
 
     def _shown(self) -> Mapping[str, object]:
-        return {"tasks": [{"workspace": workspace, "task": task} for workspace, task in self._tasks.all()]}
+        known = self._workspaces()
+        return {
+            "tasks": [{"workspace": workspace, "task": task} for workspace, task in self._tasks.all()],
+            "known": sorted({*known.tasks, *(task for _, task in self._tasks.all())})[:_MOST],
+            "workspaces": list(known.names)[:_MOST],
+        }
 
     def _set(self, given: Arguments) -> Mapping[str, object]:
         task = given.text("task")
