@@ -8,7 +8,9 @@ against: who can write the state directory can pin a key of their own or remove 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from localguard.config.home import Home, exclusively, write_private
@@ -46,10 +48,21 @@ class Accepted:
     """SHA-256 of what the signature covers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the organisation's policy is fetched from: a collector, which serves it below `/v1/policy`."""
+
+    url: str
+    """Scheme, host, port and path prefix, without a slash at its end."""
+    ca_file: str | None = None
+    """PEM file of certificate authorities trusted for it, beside the system's."""
+
+
 @dataclass(slots=True)
 class _Document:
     keys: dict[str, Trusted] = field(default_factory=dict)
     accepted: dict[str, Accepted] = field(default_factory=dict)
+    source: Source | None = None
 
 
 class Trust:
@@ -81,6 +94,7 @@ class Trust:
                 raise KeyNotTrusted("No trusted key has this id. `localguard policy trust` lists them.")
             if not document.keys:
                 document.accepted.clear()
+                document.source = None
 
         self._change(remove)
 
@@ -89,6 +103,14 @@ class Trust:
         made = Accepted(revision, digest)
         if self.accepted().get(organisation) != made:
             self._change(lambda document: document.accepted.__setitem__(organisation, made))
+
+    def source(self) -> Source | None:
+        """Return where new revisions are fetched from, None where they are rolled out as a file. Raises TrustDamaged."""
+        return self._read().source
+
+    def follow(self, source: Source | None) -> None:
+        """Fetch new revisions from there from now on, or from nowhere. Raises TrustDamaged, OSError."""
+        self._change(lambda document: setattr(document, "source", source))
 
     def _change(self, change: Callable[[_Document], None]) -> None:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,6 +121,7 @@ class Trust:
                 "version": 1,
                 "keys": [asdict(key) for key in document.keys.values()],
                 "accepted": {name: asdict(one) for name, one in document.accepted.items()},
+                **({"source": asdict(document.source)} if document.source is not None else {}),
             }
             write_private(self._file, json.dumps(entries, indent=1).encode())
 
@@ -107,13 +130,14 @@ class Trust:
             raw = json.loads(self._file.read_bytes())
             keys = {entry["id"]: Trusted(**entry) for entry in raw["keys"]}
             accepted = {name: Accepted(**entry) for name, entry in raw["accepted"].items()}
+            source = Source(**raw["source"]) if raw.get("source") is not None else None
         except FileNotFoundError:
             return _Document()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise TrustDamaged(
                 f"{self._file} cannot be read. Move it away and pin the keys again with `localguard policy trust`."
             ) from None
-        return _Document(keys, accepted)
+        return _Document(keys, accepted, source)
 
 
 def load_organisation(home: Home, read: Callable[[Path], bytes]) -> Layer | None:
@@ -124,7 +148,7 @@ def load_organisation(home: Home, read: Callable[[Path], bytes]) -> Layer | None
     """
     path, trust = home.organisation_file, Trust(home)
     try:
-        known, accepted = {key.id: key for key in trust.pinned()}, trust.accepted()
+        accepted = trust.accepted()
     except TrustDamaged as damaged:
         raise _invalid(path, str(damaged)) from None
     try:
@@ -137,8 +161,50 @@ def load_organisation(home: Home, read: Callable[[Path], bytes]) -> Layer | None
             "The organisation's policy was in force and its file is not there any more. Put it back, or end it with "
             "`localguard policy trust --remove KEY-ID`.",
         ) from None
-    layer = _verified(data, path, known)
-    before = accepted.get(layer.organisation or "")
+    return _accepted(path, trust, data)
+
+
+def store_fetched(home: Home, data: bytes, now: datetime) -> Layer | None:
+    """Put a policy that was fetched in the place of the file, once it is verified; None where it is what is there.
+
+    Raises PolicyInvalid as `load_organisation` does, and for one that has expired: the file stays what it was. Raises OSError.
+    """
+    path, trust = home.organisation_file, Trust(home)
+    with exclusively(home.state_dir / "organisation.lock"):  # two that fetch at once must not put the older one back
+        with suppress(OSError):
+            if path.read_bytes() == data:
+                return None
+        known = _trusted(path, trust)
+        layer = _verified(data, path, known)
+        if layer.expires is not None and layer.expires <= now:
+            raise _invalid(path, f"Revision {layer.revision} expired on {layer.expires.isoformat()}.")
+        digest = _check_revision(path, trust, layer, data)
+        write_private(path, data)
+        trust.accept(layer.organisation or "", layer.revision, digest)
+    return layer
+
+
+def _accepted(path: Path, trust: Trust, data: bytes) -> Layer:
+    """The layer of a policy that may be in force, remembered as accepted. Raises PolicyInvalid."""
+    layer = _verified(data, path, _trusted(path, trust))
+    digest = _check_revision(path, trust, layer, data)
+    try:
+        trust.accept(layer.organisation or "", layer.revision, digest)
+    except (OSError, TrustDamaged) as error:
+        raise _invalid(path, f"It cannot be remembered which revision is in force ({type(error).__name__}).") from None
+    return layer
+
+
+def _trusted(path: Path, trust: Trust) -> Mapping[str, Trusted]:
+    try:
+        return {key.id: key for key in trust.pinned()}
+    except TrustDamaged as damaged:
+        raise _invalid(path, str(damaged)) from None
+
+
+def _check_revision(path: Path, trust: Trust, layer: Layer, data: bytes) -> str:
+    """Return the digest of a policy that is no older than what was in force. Raises PolicyInvalid."""
+    before = trust.accepted().get(layer.organisation or "")
     digest = hashlib.sha256(content_of(data)).hexdigest()
     if before is not None and layer.revision < before.revision:
         raise _invalid(
@@ -146,11 +212,7 @@ def load_organisation(home: Home, read: Callable[[Path], bytes]) -> Layer | None
         )
     if before is not None and layer.revision == before.revision and digest != before.digest:
         raise _invalid(path, f"Another text was in force as revision {before.revision}. A change needs a new revision.")
-    try:
-        trust.accept(layer.organisation or "", layer.revision, digest)
-    except (OSError, TrustDamaged) as error:
-        raise _invalid(path, f"It cannot be remembered which revision is in force ({type(error).__name__}).") from None
-    return layer
+    return digest
 
 
 def _verified(data: bytes, path: Path, known: Mapping[str, Trusted]) -> Layer:

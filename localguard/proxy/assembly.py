@@ -42,6 +42,7 @@ from localguard.proxy.live import Memories
 from localguard.proxy.outcomes import SessionOutcomes
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
+from localguard.proxy.policy_source import PolicySource
 from localguard.proxy.policy_views import PolicyViews
 from localguard.proxy.recorder import Recorder
 from localguard.proxy.report_page import ReportPage
@@ -67,6 +68,7 @@ class Assembly:
     budgets: Budgets
     experiments: Experiments
     control: Control
+    source: PolicySource
 
     @classmethod
     async def of(
@@ -88,6 +90,7 @@ class Assembly:
         """
         upstream = Upstream(own_ports=[server.port])
         stack.push_async_callback(upstream.close)
+        source = PolicySource(home, upstream, store, clock=lambda: datetime.now(UTC))
         pool = ScanPool(rules_dirs=[home.rules_dir], names=watcher.layer.names, compiled=home.state_dir)
         stack.push_async_callback(pool.close)
         memories = Memories(
@@ -164,7 +167,7 @@ class Assembly:
         stack.push_async_callback(syncing.close)
         await syncing.start()
         experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
-        made = cls(guard, recorder, store, budgets, experiments, control)
+        made = cls(guard, recorder, store, budgets, experiments, control, source)
         experiments.on_change = lambda: made.apply_policy(error=guard.policy.error)
         return made
 
@@ -201,7 +204,8 @@ class Assembly:
             "port": server.port,
             "uptime_seconds": int(time.time() - started),
             "running": server.running,
-            "policy": {"digest": policy.digest, "error": policy.error, "organisation": _organisation(policy)},
+            "policy": {"digest": policy.digest, "error": policy.error, "organisation": _organisation(policy)}
+            | {"source": {"fetched": self.source.fetched, "error": self.source.error}},
             "log": {"writable": self.recorder.log_writable},
             "budgets": self.budgets.told(),
             "endpoints": [

@@ -155,6 +155,8 @@ async def serve(
         assembled.set_result(made)
         await watcher.start()
         parts.push_async_callback(watcher.close)
+        await made.source.start()
+        parts.push_async_callback(made.source.close)
         spare_the_collector()
         if ready is not None:
             ready(server.port)

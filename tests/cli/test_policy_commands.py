@@ -12,6 +12,7 @@ from localguard.cli import main
 from localguard.config.home import Home
 from localguard.config.policy_files import load_policy
 from localguard.config.presets import EXAMPLES, PRESETS
+from localguard.config.signing import new_key
 from tests.cli.conftest import RunLocally
 
 RULES = """\
@@ -285,6 +286,20 @@ class TestSignAndTrust:
         assert localguard("policy", "sign", "acme.toml", "--key", "k.pem")[0] == 2
         assert localguard("policy", "sign", "acme.toml", "--key", "k.pem", "--new-key")[0] == 2
         assert localguard("policy", "trust", "ed25519:short")[0] == 2
+
+    def test_an_address_needs_a_key_and_must_not_be_readable_on_the_way(
+        self, localguard: RunLocally, home: Home, tmp_path: Path
+    ) -> None:
+        assert "Pin the key" in localguard("policy", "trust", "--from", "https://policies.example.com")[2]
+        public = str(new_key(tmp_path / "signing.pem"))
+        assert "plain http" in localguard("policy", "trust", public, "--from", "http://policies.example.com")[2]
+        code, _, err = localguard("policy", "trust", "--from", "http://127.0.0.1:1")
+        assert code == 1
+        assert "nothing could be fetched yet: nothing accepts connections" in err
+        listed = json.loads(localguard("policy", "trust", "--json")[1])
+        assert listed["source"] == "http://127.0.0.1:1"  # a running guard tries again
+        assert localguard("policy", "trust", "--from", "none")[0] == 0
+        assert json.loads(localguard("policy", "trust", "--json")[1])["source"] is None
 
 
 def test_the_repository_s_layer_is_part_of_what_binds(localguard: RunLocally, policy: Path, work: Path) -> None:
