@@ -154,6 +154,15 @@ def verify_checkpoint(note: bytes, key: PublicKey) -> Checkpoint:
     raise CheckpointInvalid("the checkpoint is not signed by this device's key")
 
 
+def is_cosigned(note: bytes, key: PublicKey) -> bool:
+    """Whether `key`, which is not the log's own, signed the note too (`cosign`). Raises CheckpointInvalid for what is no note."""
+    text, signatures = _parts(note)
+    return any(
+        (name, key_id) == (key.name, key.key_id) and key._verifies(text, signature)
+        for name, key_id, signature in signatures
+    )
+
+
 def cosign(note: bytes, key: DeviceKey) -> bytes:
     """The note with one more signature."""
     text, _ = _parts(note)

@@ -117,14 +117,18 @@ def verify(
 ) -> None:
     """Check that the log is internally consistent, and unchanged since a checkpoint that was kept elsewhere.
 
-    Shows each step. Exit code 1 if one fails.
+    Shows each step. Exit code 1 if one fails. Where a collector cosigned a checkpoint, the copy kept here is an anchor too.
     """
     from localguard.audit.checkpoint import CheckpointInvalid
     from localguard.audit.verify import verify as verify_log
     from localguard.cli.anchors import read_anchor
     from localguard.cli.output import progress
+    from localguard.sync.agreement import anchor_file
 
     anchors = [read_anchor(one) for one in anchor or ()]
+    cosigned = anchor_file(located(home))
+    if cosigned.exists():
+        anchors.append(cosigned.read_bytes())
     with progress("records") as advance:
         try:
             report = verify_log(located(home).audit_db, anchors=anchors, progress=advance)

@@ -15,12 +15,14 @@ from localguard.cli import (
     approve,
     audit,
     budget,
+    collector,
     compare,
     demo,
     doctor,
     endpoint,
     execute,
     experiment,
+    fleet,
     git,
     key,
     pause,
@@ -81,6 +83,8 @@ pause.register(app)
 execute.register(app)
 audit.register(app)
 sync.register(app)
+collector.register(app)
+fleet.register(app)
 budget.register(app)
 session.register(app)
 git.register(app)

@@ -262,8 +262,10 @@ def _record(place: "Home", event: Any) -> None:
     from datetime import UTC, datetime
 
     from localguard.audit.store import Store
+    from localguard.sync.outlet import device_key
 
     with Store.open(place.audit_db, clock=lambda: datetime.now(UTC)) as store:
+        store.sign_with(device_key(_keys(place)))  # a checkpoint follows, which names the key of the anchors to come
         store.append("control", metadata=event).result()
 
 

@@ -131,7 +131,10 @@ async def serve(
             status=lambda: assembled.result().status(server, started),
         )
         front.open(Admission(server.port), control)
-        detail = {"version": __version__, "policy": watcher.layer.digest}
+        detail: dict[str, object] = {"version": __version__, "policy": watcher.layer.digest}
+        for layer in watcher.layers:
+            if layer.organisation is not None:
+                detail |= {"organisation": layer.organisation, "revision": layer.revision}
         store.append("control", metadata={"event": "start", "detail": detail})
         parts = await stack.enter_async_context(contextlib.AsyncExitStack())  # closed after the server
         await server.start()

@@ -118,6 +118,7 @@ class Syncing:
                     self._enrolled, wanted, token, from_now=bool(given.body.get("from_now", True))
                 )
                 await self._store.durable("control", metadata={**consent_event(made)})
+                await asyncio.to_thread(self._sign)
                 await self._halt()
                 await asyncio.to_thread(self._agreements.agree, made)
                 self.agreement = made
@@ -135,6 +136,11 @@ class Syncing:
         self._store.flush()
         size = reader_of(self._home, self._keys).size() if from_now else 0
         return replace(enrolled(wanted, device_key(self._keys), token), since=size)
+
+    def _sign(self) -> None:
+        """The log names its key from now on, so that what the sink's anchors are signed with can be known. Blocking."""
+        self._store.sign_with(device_key(self._keys))
+        self._store.checkpoint()
 
     async def _end(self, given: Arguments) -> Mapping[str, object]:
         await self._callers.only_persons(given.request, "end sync")

@@ -1,11 +1,13 @@
 """Saying yes and no: what is agreed to, checked, and the control records that tell of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.fields import ControlMetadata
 from localguard.sync.agreement import Agreement, AgreementInvalid, check_address
+from localguard.sync.collector_sink import CollectorSink, check_files
 from localguard.sync.disclosure import LEVELS
 from localguard.sync.outlet import now, sink_of
 
@@ -41,12 +43,18 @@ def proposed(
 
 
 def enrolled(agreement: Agreement, key: DeviceKey, token: str | None) -> Agreement:
-    """The agreement with what its sink says at first contact; nothing but the device's key and the token is sent.
+    """The agreement with what its sink says at first contact. Nothing is sent but the device's key and the token.
 
     Raises AgreementInvalid, SinkRefused, SinkUnavailable.
     """
     if urlsplit(agreement.to).scheme in ("https", "http"):
-        raise AgreementInvalid("There is no way to a collector here.")
+        check_files(agreement)
+        sink = CollectorSink(agreement, key)
+        try:
+            collector = sink.enrol(token) if token is not None else sink.hello()
+        finally:
+            sink.close()
+        return replace(agreement, collector_key=collector.encoded())
     if token is not None:
         raise AgreementInvalid("Only a collector takes a token.")
     sink_of(agreement, key).close()

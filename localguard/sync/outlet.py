@@ -12,6 +12,7 @@ from localguard.audit.record import timestamp
 from localguard.config.home import Home
 from localguard.config.keys import DEVICE_KEY, Keys
 from localguard.sync.agreement import Agreement, AgreementInvalid, Agreements
+from localguard.sync.collector_sink import CollectorSink
 from localguard.sync.directory import DirectorySink
 from localguard.sync.log_reader import Bounds, LogReader
 from localguard.sync.sender import Pace, Sender
@@ -47,6 +48,8 @@ def sink_of(agreement: Agreement, key: DeviceKey) -> Sink:
     parts = urlsplit(agreement.to)
     if parts.scheme == "file":
         return DirectorySink(Path(unquote(parts.path)), key.public.device)
+    if parts.scheme in ("https", "http"):
+        return CollectorSink(agreement, key)
     raise AgreementInvalid(f"There is no way to {parts.scheme}:// here.")
 
 

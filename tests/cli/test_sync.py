@@ -68,7 +68,7 @@ def test_what_is_sent_is_what_the_preview_showed(localguard: RunLocally, log: Ho
     to = (tmp_path / "out").as_uri()
     assert localguard("sync", "enable", "--to", to, "--level", level, "--from-start", "--yes")[0] == 0
     code, out, _ = localguard("sync", "push")
-    assert (code, "9 records" in out) == (0, True)
+    assert (code, "10 records" in out) == (0, True)
     sent = {line.seq: line for data in batches(tmp_path / "out") for line in open_batch(data).lines}
     assert {seq: line for seq, line in sent.items() if seq in shown} == shown
     assert events(log) == [{"agreed": True, "to": "file://", "level": level, "names": False, "excluded": 0, "since": 0}]
@@ -89,8 +89,9 @@ def test_by_default_only_records_from_the_consent_on_go(localguard: RunLocally, 
     localguard("sync", "enable", "--to", (tmp_path / "out").as_uri(), "--level", "metadata", "--yes")
     localguard("sync", "push")
     [data] = batches(tmp_path / "out")
-    [line] = open_batch(data).lines
-    assert json.loads(line.metadata.text or b"")["event"] == "sync-consent"
+    consent, checkpoint = open_batch(data).lines
+    assert json.loads(consent.metadata.text or b"")["event"] == "sync-consent"
+    assert checkpoint.kind == "checkpoint"
 
 
 @pytest.mark.parametrize(
