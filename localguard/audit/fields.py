@@ -360,7 +360,7 @@ class ControlMetadata(TypedDict, total=False):
     """The ``metadata`` of a control record."""
 
     event: Required[str]
-    """``start``, ``stop``, ``policy-change``, ``pause``, ``resume``, ``key``, ``approval``, ``sync-consent``, ``metadata-calls``, …"""
+    """``start``, ``stop``, ``policy-change``, ``pause``, ``resume``, ``key``, ``approval``, ``prune``, ``erase``, ``sync-consent``, ``metadata-calls``, …"""
     reason: str
     detail: dict[str, str | int | bool | None]
     calls: list[MetadataCall]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from localguard.cli.exit_codes import ExitCode, WrongUse
-from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PortOption, located
+from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PolicyOption, PortOption, located
 from localguard.cli.output import print_json, print_printable, printable
 from localguard.errors import LocalguardError
 
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     group.command("search", epilog="Example: localguard audit search gpt-5 refusal")(search)
     group.command("export", epilog="Example: localguard audit export --output log.jsonl --sections metadata")(export)
     group.command("prune", epilog="Example: localguard audit prune --older-than 90d --sections local,findings")(prune)
+    group.command("erase", epilog="Example: localguard audit erase --workspace payments")(erase)
     group.command("checkpoint", epilog="Example: localguard audit checkpoint --output checkpoint.txt")(checkpoint)
     app.add_typer(group, name="audit")
 
@@ -287,6 +288,62 @@ def prune(
             store.append("control", metadata=retention.event(before, dropped))
     place.audit_db.with_name("search.db").unlink(missing_ok=True)
     typer.echo(f"Content of {dropped} records was dropped.")
+
+
+def erase(
+    workspace: Annotated[
+        str | None,
+        typer.Option("--workspace", help="Configured workspace. [default: the current directory's]"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    port: PortOption = DEFAULT_PORT,
+    home: HomeOption = None,
+    policy: PolicyOption = None,
+) -> None:
+    """Destroy the key of a workspace's fingerprints for good.
+
+    Records and their proofs stay as they are; nobody can tell any more which value a fingerprint stands for, or that two records speak
+    of the same one as later records do. Values that were allowed by fingerprint have to be allowed anew.
+    """
+    from localguard.config.policy_files import load_layers
+    from localguard.config.workspaces import Workspaces
+    from localguard.proxy.control_client import ControlClient
+
+    place = located(home, policy)
+    workspaces = Workspaces(load_layers(place))
+    found = workspaces.named(workspace) if workspace is not None else workspaces.of_directory(Path.cwd())
+    if found is None:
+        raise WrongUse(
+            "No configured workspace has this name."
+            if workspace is not None
+            else "The current directory is in no repository and no configured workspace; name one with --workspace."
+        )
+    if not yes and not typer.confirm(f"Destroy the key of the fingerprints of {printable(found.name)} for good?"):
+        raise typer.Exit(ExitCode.FOUND)
+    client = ControlClient(place, port, timeout=60)
+    if client.is_running():
+        told = client.call("POST", "/erase", workspace=found.id, name=found.name)["erased"]
+    else:
+        told = _erase_here(place, found.id, found.name)
+    typer.echo(f"The fingerprints of {printable(str(told))} can no longer be linked to values.")
+
+
+def _erase_here(place: Any, workspace_id: str, name: str) -> str:
+    import getpass
+    import os
+    from datetime import UTC, datetime
+
+    from localguard.audit.erasure import erasure_event, name_in_metadata
+    from localguard.audit.store import Store
+    from localguard.config.keys import Keys, fingerprint_of
+
+    keys = Keys(place, env=os.environ)
+    told = name_in_metadata(workspace_id, fingerprint_of(keys.fingerprint_key(workspace_id), workspace_id))
+    with Store.open(place.audit_db, clock=lambda: datetime.now(UTC)) as store:
+        local = {"by": getpass.getuser(), "workspace": name}
+        store.append("control", metadata=erasure_event(told), local=local).result()
+        keys.erase_fingerprints(workspace_id)
+    return told
 
 
 class NotFound(LocalguardError):

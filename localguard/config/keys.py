@@ -1,6 +1,7 @@
 """Key material: what makes placeholders and fingerprints of a workspace, and the keys that the guard adds to requests.
 
-One random root key stands in the operating system's keychain; every workspace key is derived from it (HKDF-SHA256), and
+One random root key stands in the operating system's keychain; every workspace key is derived from it (HKDF-SHA256), but for those
+of the log's fingerprints, which can be destroyed (`fingerprint_keys`), and
 endpoint keys stand in `state/keys.json`, encrypted under it (AES-256-GCM), so that keychains with small entries will do.
 
 Where there is no keychain, the root key stands in `state/master.key`, mode 0600. **That protects by file permissions only**:
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from localguard.config.fingerprint_keys import FingerprintKeyDamaged, FingerprintKeys
 from localguard.config.home import Home, exclusively, write_private
 from localguard.errors import LocalguardError
 
@@ -93,6 +95,7 @@ class Keys:
         self._file = home.state_dir / "keys.json"
         self._root_file = home.state_dir / "master.key"
         self._lock_file = home.state_dir / "keys.lock"
+        self._fingerprints = FingerprintKeys(home.state_dir / "fingerprints", self._lock_file)
         self._off = env.get("LOCALGUARD_KEYRING", "").lower() in ("off", "0", "false", "no")
         self._lock = threading.RLock()
         self._root: bytes | None = None
@@ -123,8 +126,22 @@ class Keys:
         return self._derive(b"localguard placeholder key 1", workspace_id)
 
     def fingerprint_key(self, workspace_id: str) -> bytes:
-        """Return the 32 bytes for fingerprints in the log: another key than `workspace_key`. Raises like it."""
-        return self._derive(b"localguard fingerprint key 1", workspace_id)
+        """Return the 32 bytes for fingerprints in the log: drawn at random, not derived, until `erase_fingerprints`. Raises like `workspace_key`."""
+        try:
+            return self._fingerprints.key(self._sealing(), workspace_id)
+        except FingerprintKeyDamaged as error:
+            raise KeysDamaged(str(error)) from None
+
+    def erase_fingerprints(self, workspace_id: str) -> bool:
+        """Destroy the workspace's `fingerprint_key` for good; the next one is another. False where there was none. Raises like it."""
+        try:
+            return self._fingerprints.destroy(self._sealing(), workspace_id)
+        except FingerprintKeyDamaged as error:
+            raise KeysDamaged(str(error)) from None
+
+    def _sealing(self) -> bytes:
+        with self._lock:
+            return _hkdf(self._open(), b"localguard fingerprint sealing key 1")
 
     def derived_key(self, purpose: str) -> bytes:
         """Return 32 bytes for a purpose of this home that is no workspace's. Raises like `workspace_key`."""

@@ -15,8 +15,6 @@ from typing import Self
 
 from localguard import __version__
 from localguard.audit.checkpoint import DeviceKey
-from localguard.audit.record import timestamp
-from localguard.audit.retention import Retention
 from localguard.audit.store import Store
 from localguard.config.allow_list import AllowList, AllowWatch
 from localguard.config.credential_commands import CredentialCommands
@@ -39,6 +37,7 @@ from localguard.proxy.executing import Executing
 from localguard.proxy.experiments import Experiments
 from localguard.proxy.handler import Guard
 from localguard.proxy.live import Memories
+from localguard.proxy.log_upkeep import LogUpkeep
 from localguard.proxy.outcomes import SessionOutcomes
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause
@@ -103,7 +102,6 @@ class Assembly:
             on_fingerprint=scrubber.trust,
         )
         control.offer(
-            Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", lambda _: _checkpoint(store)),
             Call("POST", "/keys/{name}", "Record what was done with a key.", lambda given: _key_changed(store, given)),
         )
         await pool.start(workers=False)
@@ -111,14 +109,7 @@ class Assembly:
         recorder = Recorder(store, control)
         tasks = DeclaredTasks()
         callers = Callers(Tokens(home), tasks)
-        control.offer(
-            Call(
-                "POST",
-                "/prune",
-                "Drop `sections` of `kinds` of records `before` a time.",
-                lambda given: _prune(store, callers, given),
-            ),
-        )
+        LogUpkeep(store, keys, memories, control, callers)
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         SessionOutcomes(home, store, control, callers)
         ExchangeViews(home.audit_db, recorder, control)
@@ -237,30 +228,12 @@ def _organisation(policy: PolicyState) -> dict[str, object] | None:
     return {"name": layer.organisation, "revision": layer.revision, "expires": layer.expires.isoformat()}
 
 
-async def _checkpoint(store: Store) -> Mapping[str, object]:
-    """Everything that was recorded before is covered by a signed checkpoint when this returns, if the device has a key."""
-    await asyncio.to_thread(store.checkpoint)
-    return {"signed": store.signs}
-
-
 def _key_changed(store: Store, given: Arguments) -> Mapping[str, object]:
     action = given.text("action")
     if action not in ("set", "rotate", "remove"):
         raise ControlRefused(400, "action is set, rotate or remove.")
     store.note("control", metadata={"event": "key", "detail": {"key": given.path["name"], "action": action}})
     return {"recorded": True}
-
-
-async def _prune(store: Store, callers: Callers, given: Arguments) -> Mapping[str, object]:
-    await callers.only_persons(given.request, "drop parts of the log")
-    try:
-        before = timestamp(datetime.fromisoformat(given.text("before")))
-        retention = Retention(*(tuple(map(str, given.body.get(name) or ())) for name in ("sections", "kinds")))
-    except (ValueError, TypeError):
-        raise ControlRefused(400, "before is a time with a zone, sections and kinds are those of records.") from None
-    dropped = await asyncio.to_thread(store.prune, retention, before)
-    store.note("control", metadata=retention.event(before, dropped))
-    return {"records": dropped}
 
 
 def _key_replaced(store: Store, why: str) -> None:

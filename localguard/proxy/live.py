@@ -154,6 +154,11 @@ class Memories:
             for value in self._known:
                 memory.vault.add_known(value, "CREDENTIAL", guarded=True)
 
+    def forget(self, workspace_id: str) -> None:
+        """Have the workspace begin anew with its next request, with the keys that it has then."""
+        self._memories.pop(workspace_id, None)
+        self._vaults = tuple(held.vault for held in self._memories.values())
+
     async def of(self, workspace_id: str) -> WorkspaceMemory:
         """The memory of a workspace; its keys are fetched off the event loop, as a keychain may ask the user."""
         memory = self._memories.get(workspace_id)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from localguard.audit.erasure import name_in_metadata
 from localguard.audit.fields import (
     CommandEntry,
     ExchangeContext,
@@ -279,6 +280,5 @@ def workspace_name(caller: Caller, memory: WorkspaceMemory) -> str | None:
     workspace = caller.workspace
     if not workspace.attributed:
         return None
-    if workspace.id.startswith(("repo:", "dir:")):
-        return "w-" + memory.name
-    return workspace.name
+    configured = not workspace.id.startswith(("repo:", "dir:"))
+    return workspace.name if configured else name_in_metadata(workspace.id, memory.name)

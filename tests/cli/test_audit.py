@@ -11,7 +11,9 @@ from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.parquet import check_parquet
 from localguard.audit.queries import Log
 from localguard.audit.store import Store
+from localguard.audit.verify import verify
 from localguard.config.home import Home
+from localguard.config.keys import Keys
 from tests.audit.samples import INTENT, OUTCOME, SetClock
 from tests.cli.conftest import RunLocally
 
@@ -99,3 +101,24 @@ def test_parquet_goes_to_a_file_and_is_proven(localguard: RunLocally, anchor: by
     )
     assert (code, out) == (0, "")
     assert check_parquet(target, KEY.public) == 5
+
+
+def test_without_a_guard_the_command_destroys_the_key_itself_and_says_so_in_the_log(
+    localguard: RunLocally, home: Home, anchor: bytes
+) -> None:
+    (home.root / "policy.toml").write_text(
+        'version = 1\n[[workspaces]]\nname = "payments"\nmatch = { paths = ["/srv/p"] }\n'
+    )
+    keys = Keys(home, env={"LOCALGUARD_KEYRING": "off"})
+    before = keys.fingerprint_key("payments")
+    assert localguard("audit", "erase", "--workspace", "payments")[0] == 1  # nobody says yes
+    assert localguard("audit", "erase", "--workspace", "nobody", "--yes")[0] == 2
+    assert localguard("audit", "erase", "--yes")[0] == 2  # the current directory is in no workspace
+    assert keys.fingerprint_key("payments") == before
+    assert localguard("audit", "erase", "--workspace", "payments", "--yes")[0] == 0
+    assert keys.fingerprint_key("payments") != before
+    with Log(home.audit_db) as log:
+        metadata = log.tail(1)[0].metadata
+    assert metadata is not None
+    assert (metadata["event"], metadata["detail"]["workspace"]) == ("erase", "payments")
+    assert verify(home.audit_db, anchors=[anchor]).consistent

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.guard import Guard, policy
+from localguard.audit.verify import verify
+from tests.e2e.guard import ROOT, Guard, policy
+from tests.e2e.planted import github_token
 from tests.e2e.test_asking import said, send
 from tests.provider.server import Provider
 
@@ -25,6 +27,7 @@ LOOSENING = {
     "all endpoints on": ("route", "set", "policy"),
     "the budgets' clock": ("budget", "trust-clock", "--yes"),
     "the log": ("audit", "prune", "--older-than", "3000d", "--yes"),
+    "the fingerprints": ("audit", "erase", "--yes"),
     "an experiment": ("experiment", "start", "--endpoint", "trial", "--hours", "1", "--reason", "x"),
     "a pause": ("pause", "--minutes", "1", "--reason", "x"),
 }
@@ -114,3 +117,25 @@ def test_below_localguard_run_nothing_gets_away(guard: Guard, tmp_path: Path) ->
 def test_what_tightens_is_for_everybody(guard: Guard) -> None:
     assert "Only local endpoints are on." in from_agent(guard, "route", "set", "local")
     assert "Policy decides." in guard.run("route", "set", "policy", "--port", str(guard.port))
+
+
+def test_a_person_destroys_the_key_of_a_workspace_s_fingerprints(guard: Guard) -> None:
+    def fingerprints() -> list[str]:
+        assert said(send(guard, f"a key {token}", endpoint="lmstudio", place=ROOT)) == "200"
+        newest = [one for one in guard.records("intent") if one.findings][-1]
+        return [one["fingerprint"] for one in newest.findings or ()]
+
+    token = github_token(91)
+    before, again = fingerprints(), fingerprints()
+    assert before == again
+    place = next(one.metadata for one in guard.records("intent") if one.findings) or {}
+    told = guard.run("audit", "erase", "--yes", "--port", str(guard.port))
+    assert told == f"The fingerprints of {place['workspace']} can no longer be linked to values.\n"
+    record = guard.records("control")[-1]
+    assert (record.metadata or {})["event"] == "erase"
+    assert (record.metadata or {})["detail"] == {"workspace": place["workspace"], "what": "fingerprint key"}
+    assert (record.local or {})["by"]
+    after = fingerprints()
+    assert not set(after) & set(before)
+    assert fingerprints() == after
+    assert verify(guard.database).consistent
