@@ -33,6 +33,14 @@ def markdown(session: Session, *, commands: bool = False) -> str:
     return "\n".join([*lines, ""])
 
 
+_EVENTS = {
+    "approve": "allowed a request",
+    "deny": "refused a request",
+    "commit-author": "wrote a commit of it",
+    "merge": "merged it",
+}
+
+
 def code(text: str) -> str:
     """`text` as one code span, shortened, on one line: its fence is longer than any run of backticks in it."""
     plain = "".join(one if one.isprintable() else "?" for one in re.sub(r"\s", " ", text[:_LONGEST]))
@@ -95,6 +103,6 @@ def _relative(path: str, roots: Iterable[str]) -> str:
 
 
 def _approval(one: Approval) -> str:
-    what = {"approve": "allowed a request", "deny": "refused a request"}.get(one.event, "approved the session")
+    what = _EVENTS.get(one.event, "approved the session")
     who = one.identity or one.by
     return f"{one.time[:19]} {what}: {code(who) if who else 'somebody'}{' ' + code(one.why) if one.why else ''}"

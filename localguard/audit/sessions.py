@@ -34,7 +34,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What somebody said, and about what: `event` is `approve`, `deny` or `session-approval`."""
+    """What somebody said, and about what: `event` is `approve`, `deny` or `session-approval`.
+
+    Or what git says, where policy lets it count: `commit-author` or `merge`, with the commit.
+    """
 
     time: str
     event: str
@@ -42,7 +45,7 @@ class Approval:
     """The user of this machine."""
     why: str
     identity: str | None = None
-    """Who that is by git's configuration, `Name <address>`, as the caller said it."""
+    """Who that is by git's configuration, `Name <address>`, as the caller said it; or by a commit."""
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from localguard.cli import session_review
 from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import HomeOption, JsonOption, located
 from localguard.cli.output import print_json, print_table, printable
+from localguard.cli.session_approvers import add_standing
 from localguard.cli.session_ids import session_id
 from localguard.cli.session_outcome import outcome
 from localguard.config.commit_trailers import sessions_named
@@ -109,6 +110,8 @@ def show(
     with Log(located(home).audit_db) as log:
         ids = [session_id(log, session)] if session is not None else _at(log, commit, branch)
         told = [session_of(id, log.whole_session(id)) for id in (ids if as_json else ids[:1])]
+    for one in told:
+        add_standing(located(home), one)
     if as_json:
         print_json(session_data(told[0]) if session is not None else [session_data(one) for one in told])
         return

@@ -8,6 +8,7 @@ import typer
 from localguard.cli.exit_codes import WrongUse
 from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PortOption, located
 from localguard.cli.output import print_json, printable
+from localguard.cli.session_approvers import add_standing
 from localguard.cli.session_ids import session_id
 
 _Session = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id, or the beginning of it.")]
@@ -67,7 +68,9 @@ def export(
         raise WrongUse("The format is markdown.")
     with Log(located(home).audit_db) as log:
         id = session_id(log, session)
-        text = markdown(session_of(id, log.whole_session(id)), commands=commands)
+        told = session_of(id, log.whole_session(id))
+    add_standing(located(home), told)
+    text = markdown(told, commands=commands)
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -34,7 +34,7 @@ def fate_of(root: Path, commits: Sequence[str], *, made_since: str, session: str
     into another one is gone; git does not say where. None where git is not there, is slow, or `root` is no repository.
     """
     since = made_since[:19] + "Z"
-    shown = _git(root, "log", "--all", "--no-show-signature", f"--since={since}", "--format=%H%x00%B%x00")
+    shown = read_git(root, "log", "--all", "--no-show-signature", f"--since={since}", "--format=%H%x00%B%x00")
     if shown is None:
         return None
     parts = shown.split("\0")
@@ -54,7 +54,7 @@ def fate_of(root: Path, commits: Sequence[str], *, made_since: str, session: str
 
 def _before(root: Path, commits: Iterable[str], since: str) -> set[str]:
     """Those of the commits that the repository still holds and that are older."""
-    shown = _git(
+    shown = read_git(
         root, "log", "--no-walk", "--ignore-missing", "--no-show-signature", "--format=%H %ct", *sorted(commits)
     )
     moment = datetime.fromisoformat(since).timestamp()
@@ -65,7 +65,7 @@ def _before(root: Path, commits: Iterable[str], since: str) -> set[str]:
     }
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def read_git(root: Path, *arguments: str) -> str | None:
     """The output of a command that only reads, None where it fails."""
     command = ["git", *HARMLESS, "-C", str(root), *arguments]
     try:

@@ -20,6 +20,7 @@ from localguard.config.policy_schema import (
 from localguard.config.time_zones import zone_named
 from localguard.config.toml_lines import Path, nearest_line
 from localguard.policy.model import (
+    Approving,
     Budget,
     Effect,
     Endpoint,
@@ -113,6 +114,7 @@ def build_layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path
         prices=price_rules(parsed, file, line) if name is not LayerName.REPOSITORY else (),
         pricing=pricing(parsed, line) if name is not LayerName.REPOSITORY else Pricing(),
         experiments=_experiments(parsed) if name is not LayerName.REPOSITORY else Experimenting(),
+        approval=_approval(parsed),
         pause=_pause(parsed) if name is not LayerName.REPOSITORY else Pausing(),
         not_applied=tuple(not_applied),
         known_values=KnownValues(
@@ -206,6 +208,11 @@ def _experiments(parsed: PolicyFile) -> Experimenting:
     if table is None:
         return Experimenting()
     return Experimenting(table.max_hours, table.limit_usd, frozenset(map(Sensitivity, table.sensitivity)))
+
+
+def _approval(parsed: PolicyFile) -> Approving | None:
+    said = parsed.approval
+    return None if said is None else Approving(said.commit_author, said.merge, tuple(said.branches))
 
 
 def _pause(parsed: PolicyFile) -> Pausing:

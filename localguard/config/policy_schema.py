@@ -291,6 +291,14 @@ class PauseTable(_Table):
     ]
 
 
+class ApprovalTable(_Table):
+    """`[approval]`: who counts as the approver of a session, by what git says."""
+
+    commit_author: bool = False
+    merge: bool = False
+    branches: Annotated[list[Glob], Field(min_length=1, max_length=100)] = ["main", "master"]
+
+
 class ExperimentsTable(_Table):
     """`[experiments]`: how long one runs at once, on how much money a day, and for which work."""
 
@@ -327,4 +335,5 @@ class PolicyFile(_Table):
     known_values: KnownValuesTable = KnownValuesTable()
     names: NamesTable | None = None
     pause: PauseTable | None = None
+    approval: ApprovalTable | None = None
     experiments: ExperimentsTable | None = None

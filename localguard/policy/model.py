@@ -345,6 +345,18 @@ class Pausing:
 
 
 @dataclass(frozen=True, slots=True)
+class Approving:
+    """`[approval]`: who counts as the approver of a session beside whoever ran `session approve`; git says who they are."""
+
+    commit_author: bool = False
+    """The authors of commits whose trailer names the session."""
+    merge: bool = False
+    """The authors of merge commits that brought such a commit into one of `branches`."""
+    branches: tuple[str, ...] = ("main", "master")
+    """Globs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Experimenting:
     """`[experiments]`: for how many hours at once, on how many USD a day, and for work of which sensitivity."""
 
@@ -378,6 +390,8 @@ class Layer:
     prices: tuple[PriceRule, ...] = ()
     pricing: Pricing = field(default_factory=Pricing)
     pause: Pausing = Pausing()
+    approval: Approving | None = None
+    """None where the file says nothing of it."""
     experiments: Experimenting = Experimenting()
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""

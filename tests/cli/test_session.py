@@ -143,3 +143,30 @@ def test_the_summary_for_a_pull_request_says_nothing_local(localguard: RunLocall
     assert localguard("session", "export", "s-docs", "-o", str(tmp_path / "s.md"))[0] == 0
     assert (tmp_path / "s.md").read_text("utf-8") == text
     assert localguard("session", "export", "s-docs", "--format", "pdf")[0] == 2
+
+
+def test_whoever_stands_behind_a_commit_counts_as_approver_where_policy_says_so(
+    home: Home, localguard: RunLocally, work: Path
+) -> None:
+    git(work, "init", "-q", "-b", "main")
+    git(work, "commit", "-q", "--allow-empty", "-m", "begin")
+    git(work, "checkout", "-q", "-b", "topic")
+    git(work, "commit", "-q", "--allow-empty", "-m", "x", "-m", "Agent-Session: s-1")
+    git(work, "checkout", "-q", "main")
+    git(work, "merge", "-q", "--no-ff", "-m", "Merge topic", "topic")
+    write(home, {"s-1": {"root": str(work)}})
+
+    def events(policy: str) -> list[str]:
+        home.policy_file.write_text(f"version = 1\nextends = 'builtin:solo'\n{policy}", "utf-8")
+        approvals = json.loads(localguard("session", "show", "s-1", "--json")[1])["approvals"]
+        assert all(one["identity"] == "A Dev <a@dev.example>" for one in approvals)
+        return [one["event"] for one in approvals]
+
+    assert events("") == []
+    assert events("[approval]\ncommit_author = true\n") == ["commit-author"]
+    assert events("[approval]\nmerge = true\nbranches = ['release/*']\n") == []
+    assert events("[approval]\ncommit_author = true\nmerge = true\n") == ["commit-author", "merge"]
+    assert "merge by somebody, A Dev <a@dev.example> commit" in localguard("session", "show", "s-1")[1]
+    assert "merged it: `A Dev <a@dev.example>`" in localguard("session", "export", "s-1")[1]
+    (work / ".localguard.toml").write_text("version = 1\n[approval]\nmerge = true\n", "utf-8")  # takes away
+    assert events("[approval]\ncommit_author = true\nmerge = true\n") == ["merge"]
