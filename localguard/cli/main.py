@@ -38,6 +38,7 @@ from localguard.cli import (
     sync,
     task,
     tray,
+    tui,
     workspace,
 )
 from localguard.cli.exit_codes import ExitCode, exit_code_for
@@ -73,6 +74,7 @@ serve.register(app)
 agent.register(app)
 demo.register(app)
 status.register(app)
+tui.register(app)
 doctor.register(app)
 support_bundle.register(app)
 scan.register(app)
