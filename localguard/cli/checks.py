@@ -196,6 +196,17 @@ def _extras(home: Home, port: int) -> _Result:
     return Verdict.OK, said, step
 
 
+def _tray(home: Home, port: int) -> _Result:
+    from localguard.tray.backends import look
+
+    found = look(os.environ)
+    if found.backend is not None:
+        return Verdict.OK, f"an icon can be shown by {found.backend}", ""
+    if not any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")) and sys.platform == "linux":
+        return Verdict.OK, "no desktop here, so no icon in a panel", ""
+    return Verdict.WARN, "no icon can be shown in the desktop's panel", found.said
+
+
 def _environment(home: Home, port: int) -> _Result:
     around = variables_around(os.environ, port)
     if around:
@@ -235,6 +246,7 @@ CHECKS: tuple[tuple[str, Callable[[Home, int], _Result]], ...] = (
     ("log", _log),
     ("detectors", _engines),
     ("extras", _extras),
+    ("tray", _tray),
     ("environment", _environment),
     ("agents", _agents),
 )

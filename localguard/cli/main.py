@@ -14,6 +14,7 @@ from localguard.cli import (
     allow,
     approve,
     audit,
+    autostart,
     budget,
     collector,
     compare,
@@ -100,6 +101,7 @@ route.register(app)
 workspace.register(app)
 task.register(app)
 tray.register(app)
+autostart.register(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from typing import Protocol
 from localguard.display import one_line
 from localguard.errors import LocalguardError
 from localguard.proxy.control_client import ControlClient, Event, GuardAnswered
-from localguard.tray.menu import Action, ControlCall, InTerminal, Looked, Quit, View, view
+from localguard.tray.menu import Action, Aside, ControlCall, InTerminal, Looked, Quit, View, view
 from localguard.tray.notices import Notice, Notices, failed, question_key
 from localguard.tray.situation import Situation, Told
 
@@ -52,6 +52,9 @@ class Bubbles(Protocol):
 
 class Desktop(Protocol):
     """What the tray opens."""
+
+    def run_aside(self, action: Aside, failed: Callable[[str], None]) -> None:
+        """Run a command that shows something itself, and do not wait; `failed` is told, in any thread, why it did not."""
 
     def run_in_terminal(self, action: InTerminal) -> None:
         """Run a command of localguard where the user can see it. Raises LocalguardError."""
@@ -161,10 +164,16 @@ class Core:
                 self._desktop.run_in_terminal(action)
                 if action.command[0] in ("explain",):
                     self._situation = self._situation.looked_at()
+            elif isinstance(action, Aside):
+                self._desktop.run_aside(action, self._failed)
+                self._situation = self._situation.looked_at()
             elif isinstance(action, Looked):
                 self._situation = self._situation.looked_at()
         except LocalguardError as error:
-            self._bubbles.show(failed(one_line(error, 300)))
+            self._failed(f"{error}")
+
+    def _failed(self, why: str) -> None:
+        self._bubbles.show(failed(one_line(why, 300)))
 
     def _pass_time(self) -> None:
         """Do what is due: ask the guard anew, tell what was held back, show what changed."""

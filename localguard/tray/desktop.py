@@ -5,13 +5,15 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from localguard.config.home import Home
+from localguard.config.own_command import own_command
 from localguard.errors import LocalguardError
-from localguard.tray.menu import InTerminal
+from localguard.tray.menu import Aside, InTerminal
 
 TERMINALS: Final = (
     ("x-terminal-emulator", ("-e",)),
@@ -30,15 +32,11 @@ TERMINALS: Final = (
 )
 """Programs that show a terminal, and what stands before the command that they run; the first that is there is used."""
 
+_ASIDE_SECONDS: Final = 120.0
+
 
 class NothingOpens(LocalguardError):
     """Nothing on this machine opens what was asked for; the message says what would."""
-
-
-def own_command() -> tuple[str, ...]:
-    """How this installation's `localguard` is started."""
-    script = Path(sys.executable).with_name("localguard.exe" if sys.platform == "win32" else "localguard")
-    return (str(script),) if script.exists() else (sys.executable, "-m", "localguard.cli.main")
 
 
 def terminal_command(
@@ -81,6 +79,23 @@ class UserDesktop:
         if sys.platform not in ("win32", "darwin"):
             whole = ("sh", "-c", f'{shlex.join(whole)}; printf "\\nEnter closes this. "; read -r _')
         _start(terminal_command(whole, os.environ))
+
+    def run_aside(self, action: Aside, failed: Callable[[str], None]) -> None:
+        """Run a command that shows something itself, and do not wait; `failed` is told why it did not."""
+        whole = (*own_command(), *action.command, *(self._port if action.asks else ()), *self._home)
+
+        def wait() -> None:
+            try:
+                done = subprocess.run(
+                    whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASIDE_SECONDS, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                failed(f"localguard {shlex.join(action.command)} did not end.")
+            else:
+                if done.returncode != 0:
+                    failed(done.stderr.strip() or f"localguard {shlex.join(action.command)} failed.")
+
+        threading.Thread(target=wait, name="aside", daemon=True).start()
 
 
 def _start(command: list[str]) -> None:

@@ -50,6 +50,14 @@ class InTerminal:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A command of localguard that shows something by itself, such as a page in the browser."""
+
+    command: tuple[str, ...]
+    asks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """Nothing but: the refusals have been looked at."""
 
@@ -62,7 +70,7 @@ class Quit:
     """The end of the tray; the guard goes on."""
 
 
-Action = ControlCall | InTerminal | Looked | Quit
+Action = ControlCall | InTerminal | Aside | Looked | Quit
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,8 @@ def view(situation: Situation, now: float, wall: float) -> View:
             _task(situation),
             *_pause(situation, now, wall),
             *_refusals(situation),
+            BETWEEN,
+            Entry("Open report", Aside(("report", "--open"))),
         )
     return View(situation.sign, title, (state, BETWEEN, *rest, BETWEEN, Entry("Quit the tray", Quit())))
 

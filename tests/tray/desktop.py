@@ -118,6 +118,19 @@ class Desktop:
         command = (sys.executable, "-m", "localguard.cli.main", "tray", "--port", str(port), "--home", str(home))
         return self.start(*command, *arguments, **more)
 
+    def opener(self, name: str) -> str:
+        """A program that writes down what it was given to open; `opened` reads it."""
+        program, file = self.home / name, self.home / f"{name}.told"
+        program.write_text(f'#!/bin/sh\necho "$@" >"{file}.new" && mv "{file}.new" "{file}"\n', "utf-8")
+        program.chmod(0o755)
+        return str(program)
+
+    def opened(self, name: str) -> Callable[[], str]:
+        """What answers what the program was given last, once it was."""
+        file = self.home / f"{name}.told"
+        file.unlink(missing_ok=True)
+        return lambda: file.read_text("utf-8") if file.exists() else ""
+
     def run(self, *command: str) -> str:
         """The output of a program in this session."""
         done = subprocess.run(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import pytest
 
@@ -29,6 +30,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
     with Desktop(tmp_path_factory.mktemp("desktop") / "home") as made:
         made.display()
         made.session()
+        made.environment |= {"BROWSER": made.opener("browser"), "TERMINAL": made.opener("terminal")}
         made.panel()
         yield made
 
@@ -113,8 +115,24 @@ def test_a_refusal_shows_until_somebody_has_looked_at_it(desktop: Desktop, guard
     guard.run("route", "set", "azure", "off", "--port", str(guard.port))
     assert said(send(guard, "hello", endpoint="azure/openai")).startswith("403")
     shows(desktop, Sign.REFUSED)
-    choose(desktop, "Up", "Up", "Right", "Up", "Return")  # from below: quit, last refusals, and the last of these
+    choose(
+        desktop, "Up", "Up", "Up", "Right", "Up", "Return"
+    )  # from below: quit, report, last refusals, the last of these
     shows(desktop, Sign.GUARDING)
+    terminal = desktop.opened("terminal")
+    choose(desktop, "Up", "Up", "Up", "Right", "Return")
+    (refusal,) = guard.records("refusal")
+    opened = until(terminal, "the refusal is explained in a terminal")
+    assert f"explain {refusal.exchange} --home {guard.home}" in opened
+
+
+def test_the_report_opens_in_the_browser_behind_a_link_of_its_own(desktop: Desktop, guard: Guard) -> None:
+    browser = desktop.opened("browser")
+    choose(desktop, "Up", "Up", "Return")
+    address = until(browser, "the browser is started").strip()
+    assert address.startswith(f"{guard.url}/-/report")
+    browser_like = build_opener(ProxyHandler({}), HTTPCookieProcessor())
+    assert b"<html" in browser_like.open(address, timeout=30).read()
 
 
 def test_the_icon_follows_a_guard_that_stops_and_starts_with_another_token(desktop: Desktop, guard: Guard) -> None:
