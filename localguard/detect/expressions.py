@@ -61,6 +61,34 @@ def alternatives(pattern: bytes) -> list[bytes]:
     return [one for one in said if one is not None]
 
 
+def is_exact(pattern: bytes) -> bool:
+    """Whether the expression of a pattern matches in a text only where RE2 finds the pattern: nothing in it is taken more widely."""
+    parsed = parse(pattern)
+    return parsed is not None and _exact(list(parsed))
+
+
+def _exact(nodes: Iterable[tuple[Any, Any]]) -> bool:
+    for kind, value in nodes:
+        if kind is node.AT:
+            if value in (node.AT_END, node.AT_END_STRING):
+                return False
+            continue
+        if kind is node.SUBPATTERN:
+            inner = [value[3]]
+        elif kind is node.BRANCH:
+            inner = value[1]
+        elif kind in _REPEATS:
+            least, most = int(value[0]), value[1]
+            if most is not node.MAXREPEAT and int(most) > max(_MOST_COUNTED, least):
+                return False
+            inner = [value[2]]
+        else:
+            continue
+        if not all(map(_exact, inner)):
+            return False
+    return True
+
+
 def _expression(nodes: Sequence[tuple[Any, Any]], flags: int) -> bytes | None:
     ignoring, multiline = (bool(flags & flag) for flag in (re.IGNORECASE, re.MULTILINE))
     try:

@@ -1,7 +1,8 @@
 """Hundreds of patterns looked for at once by Hyperscan, where it is installed.
 
-What it says only points: RE2 has the last word on every match, and goes alone where there is no Hyperscan, no compiled
-form of these patterns, or a text that matches so often that telling of it would cost more than RE2 does.
+What it says only points, unless a pattern could be said exactly: RE2 has the last word on every other match, and goes alone
+where there is no Hyperscan, no compiled form of these patterns, or a text that matches so often that telling of it would
+cost more than RE2 does.
 
 Rules of this module: no disk, and a compiled form is loaded only after its digest and what it was made of and for are
 those of this process. A scan releases the GIL and takes time linear in the text.
@@ -17,9 +18,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from localguard import __version__
-from localguard.detect.expressions import alternatives, expression
+from localguard.detect.expressions import alternatives, expression, is_exact, line_breaks
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _HEAD: Final = struct.Struct(">8s32sI")
 _MAGIC: Final = b"lgmulti\n"
 _SCANNED: Final = 1_000  # matches that any piece of text may have before it is left to RE2
@@ -58,7 +59,10 @@ def compiled(patterns: Sequence[bytes]) -> bytes:
     if database is None:
         raise Unusable("hyperscan takes none of the patterns")
     refused = sorted(set(range(len(patterns))) - {number for number, _ in numbered})
-    head = json.dumps({"digest": digest(patterns), "refused": refused}).encode()
+    exact = [number for number in sorted({number for number, _ in numbered}) if is_exact(patterns[number])]
+    on_a_line = [number for number in exact if line_breaks(patterns[number]) == 0]
+    about = {"digest": digest(patterns), "refused": refused, "exact": exact, "on_a_line": on_a_line}
+    head = json.dumps(about).encode()
     body: bytes = struct.pack(">I", len(head)) + head + engine.dumpb(database)
     return _HEAD.pack(_MAGIC, hashlib.sha256(body).digest(), len(body)) + body
 
@@ -71,10 +75,14 @@ class Matcher:
         engine = _engine()
         if engine is None:
             raise Unusable("hyperscan is not installed")
-        refused, database = _read(form, digest(patterns))
+        about, database = _read(form, digest(patterns))
         self._engine = engine
-        self.refused = frozenset(refused)
+        self.refused = frozenset(about["refused"])
         """Numbers of patterns that are not looked for: Hyperscan does not take them."""
+        self.exact = frozenset(about["exact"])
+        """Numbers of patterns that RE2 finds, too, in every text in which they are found."""
+        self.on_a_line = frozenset(about["on_a_line"])
+        """Those of them whose matches hold no line break."""
         try:
             self._database = engine.loadb(database, engine.HS_MODE_BLOCK)
             self._scratch = engine.Scratch(self._database)
@@ -129,8 +137,8 @@ def _taken(engine: Any, numbered: tuple[int, bytes], pattern: bytes) -> list[tup
     return parts if _database(engine, parts) is not None else []
 
 
-def _read(form: bytes, expected: str) -> tuple[list[int], bytes]:
-    """What is refused, and the database. Nothing is believed before the checksum is right."""
+def _read(form: bytes, expected: str) -> tuple[dict[str, Any], bytes]:
+    """What is known of the patterns, and the database. Nothing is believed before the checksum is right."""
     if len(form) < _HEAD.size + 4:
         raise Unusable("cut short")
     magic, checksum, size = _HEAD.unpack_from(form)
@@ -141,7 +149,7 @@ def _read(form: bytes, expected: str) -> tuple[list[int], bytes]:
     about = json.loads(bytes(body[4 : 4 + length]))
     if about["digest"] != expected:
         raise Unusable("compiled for something else")
-    return about["refused"], bytes(body[4 + length :])
+    return about, bytes(body[4 + length :])
 
 
 def _engine() -> Any:

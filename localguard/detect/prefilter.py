@@ -5,7 +5,7 @@ decoded. Which of them does the first pass is seen in the time that it takes, an
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,7 +18,7 @@ from localguard.detect.finding import Window
 from localguard.detect.multipattern import Matcher
 from localguard.detect.required import MOST_LINE_BREAKS, is_rare, required
 from localguard.detect.rules import RE2_OPTIONS, compile_pattern
-from localguard.detect.spans import Search, Span, lines_after, lines_before, merged, spans
+from localguard.detect.spans import Search, Span, line_at, line_span, lines_after, lines_before, merged, spans
 
 MOST_GATES: Final = 160  # in one alternation
 MOST_LOOSE: Final = (
@@ -83,8 +83,8 @@ class Prefilter:
     210 and 35 ms with those that count far apart. 92 gates that look on along the line, on 10 MB: 685 and 480 ms in one
     alternation, 300 and 58 ms in two.
 
-    With a `Matcher` for its `patterns` all of them are looked for at once, and RE2 looks at the lines that it points
-    at only. The windows are the same.
+    With a `Matcher` for its `patterns` all of them are looked for at once. RE2 looks only at the lines that it points at,
+    and only for the patterns of which it is not sure. The windows are the same.
     """
 
     def __init__(self, gates: Sequence[Gate]) -> None:
@@ -166,6 +166,7 @@ class Prefilter:
         """The names of the gates of the kinds in `bits` that match in `text`, in the order that they were given in."""
         fast = self._fast
         ends = fast[0].ends(text) if fast is not None else None
+        matched: dict[bytes, bool] = {}
         if fast is None or ends is None:
             kinds = [kind for kind in self._kinds if kind.search.bit & bits]
             alone = {at for literal, _ in self._places(text, 0, len(text)) for at in self._pointed[literal]}
@@ -173,10 +174,11 @@ class Prefilter:
         else:
             kinds = [kind for kind in self._kinds if kind.search.bit & bits and -kind.search.bit in fast[2]]
             alone = {at for at in fast[2] if at >= 0}
-            asked = [one for number in {number for number, _ in ends} for one in fast[1][number]]
+            numbers = {number for number, _ in ends}
+            asked = [one for number in numbers for one in fast[1][number]]
+            matched.update((fast[1][number][0][0].pattern, True) for number in numbers & fast[0].exact)
         found = {gate.name for kind in kinds for gate in kind.matching(text)}
         asked += [(self._alone[at], at) for at in alone]
-        matched: dict[bytes, bool] = {}
         for gate, search in asked:
             if (_AT_LITERALS if search >= 0 else -search) & bits:
                 if gate.pattern not in matched:
@@ -241,17 +243,39 @@ class Prefilter:
             if ends is None:
                 yield from self._spans(text, low, high)
             else:
-                searches = ((search, begin + end) for number, end in ends for _, search in asked[number])
-                yield from self._spans_before(text, low, searches)
+                yield from self._spans_told(text, low, begin, ends, matcher, asked)
             low = high
 
-    def _spans_before(self, text: bytes, low: int, ends: Iterable[tuple[int, int]]) -> Iterator[Span]:
-        """What searches find in the lines before `ends`, of those behind `low`: a match that ends there may begin there."""
-        by_search: dict[int, set[int]] = {}
-        for at, end in ends:
-            if end > low:
-                by_search.setdefault(at, set()).add(end)
-        for at, places in by_search.items():
+    def _spans_told(
+        self,
+        text: bytes,
+        low: int,
+        begin: int,
+        ends: Sequence[tuple[int, int]],
+        matcher: Matcher,
+        asked: Sequence[_Asked],
+    ) -> Iterator[Span]:
+        """What stands at `ends` (from `begin` on) behind `low`: lines where the matcher is sure, else what RE2 finds before them."""
+        doubtful: dict[int, set[int]] = {}
+        lines: dict[tuple[int, int], int] = {}
+        for number, at in ends:
+            end = begin + at
+            if end <= low:
+                continue
+            whole = line_at(text, end) if number in matcher.on_a_line else None
+            if whole is not None:
+                for _, search in asked[number]:
+                    lines[whole[0], search] = whole[1]
+                continue
+            for _, search in asked[number]:
+                doubtful.setdefault(search, set()).add(end)
+        for (left, search), right in lines.items():
+            yield line_span(self._search(search), text, left, right)
+        yield from self._spans_before(text, doubtful)
+
+    def _spans_before(self, text: bytes, ends: Mapping[int, set[int]]) -> Iterator[Span]:
+        """What searches find in the lines before their `ends`: a match that ends there may begin there."""
+        for at, places in ends.items():
             sought = self._search(at)
             done = 0
             for end in sorted(places):

@@ -69,6 +69,24 @@ def spans(search: Search, text: bytes, low: int, high: int) -> Iterator[Span]:
             position = min(position, max(right - CUT // 2, end, start + 1))
 
 
+def line_at(text: bytes, end: int) -> tuple[int, int] | None:
+    """Start and end of the line that holds what ends at `end`, None where it is a long one."""
+    left = text.rfind(b"\n", max(0, end - LONG_LINE), end) + 1
+    right = text.find(b"\n", end, left + LONG_LINE)
+    if right < 0:
+        right = len(text)
+    return (left, right) if right - left < LONG_LINE and (left or end <= LONG_LINE) else None
+
+
+def line_span(search: Search, text: bytes, left: int, right: int) -> Span:
+    """The span of a line from `left` to `right`, not a long one, in which `search` matches, with what that reaches for."""
+    reach = search.reach(text[left:right]) if search.reach is not None else 0
+    if reach and right < len(text):
+        far, cut_far = _line_end(text, min(len(text), right + reach))
+        return Span(left, far, False, cut_far, search.bit)
+    return Span(left, right, False, False, search.bit)
+
+
 def lines_after(text: bytes, position: int, count: int) -> int:
     """The `count`th line break at or after `position`, or the size of the text."""
     for number in range(count):

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localguard.detect import multipattern
-from localguard.detect.expressions import expression, line_breaks
+from localguard.detect.expressions import expression, is_exact, line_breaks
 from localguard.detect.multipattern import Matcher, Unusable, compiled
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rules import compile_pattern
@@ -149,6 +149,32 @@ def test_every_match_of_a_gate_is_pointed_at(fast: Scanner, data: st.DataObject)
         or any(one == number and found.start() < end <= found.end() for one, end in ends)
     )
     assert gate.name in fast._prefilter.gates_of(drawn)
+
+
+def test_what_is_said_exactly_is_found_by_both_or_neither(fast: Scanner, planted: list[bytes]) -> None:
+    assert fast._prefilter._fast is not None
+    matcher = fast._prefilter._fast[0]
+    assert len(matcher.exact) > 800
+    assert matcher.on_a_line <= matcher.exact
+    seen = set[int]()
+    for text in (*planted, *(text[cut:-cut] for text in planted for cut in (1, 3))):
+        for number in {number for number, _ in matcher.ends(text) or ()} & matcher.exact:
+            assert compile_pattern(fast.patterns[number]).search(text) is not None
+            seen.add(number)
+    assert len(seen) > 300  # else the test would say little
+
+
+@pytest.mark.parametrize(
+    ("pattern", "exact"),
+    [
+        (rb"(?:^|\s)[a-z]{3,60}\b", True),
+        (rb"ab(?:;|$)", False),
+        (rb"a(?:b{0,200}c)+d", False),
+        (rb"a(?:(?m:$)\n)?b", False),
+    ],
+)
+def test_an_expression_that_asks_for_less_is_not_exact(pattern: bytes, exact: bool) -> None:
+    assert is_exact(pattern) is exact
 
 
 @pytest.mark.parametrize(
