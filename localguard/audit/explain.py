@@ -62,6 +62,19 @@ def explain(records: Sequence[Record]) -> Explanation:
     )
 
 
+def explain_together(exchange: str, record: Record) -> Explanation:
+    """What is known of one of many requests that were refused by their heads: a record that counts them (`Log.refused_together`)."""
+    metadata = record.metadata or {}
+    counted = metadata.get("detail") or {}
+    lines = tuple(f"{code}: {count}" for code, count in counted.items())
+    return Explanation(
+        exchange,
+        "refused by the guard by its head, as one of many. Nothing of it was sent.",
+        (Paragraph(f"Refused between {metadata.get('since')} and {record.time}", lines),),
+        "See what sends so many of them, e.g. by `localguard status`.",
+    )
+
+
 def _last(records: Sequence[Record], kind: str) -> Record | None:
     return next((r for r in reversed(records) if r.kind == kind), None)
 

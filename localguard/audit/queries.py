@@ -59,6 +59,17 @@ class Log:
         """All records of an exchange in order of seq; empty where the log has none."""
         return self._select("exchange = ? ORDER BY seq", exchange)
 
+    def refused_together(self, time: str) -> Record | None:
+        """The record of requests that were refused by their heads and counted together at a time (RFC 3339), if there is one."""
+        second = time[:19]
+        found = self._select(
+            "kind = 'control' AND json_extract(metadata, '$.event') = 'refusals' AND time >= ?"
+            " AND json_extract(metadata, '$.since') < ? ORDER BY seq LIMIT 1",
+            second,
+            second + "~",
+        )
+        return found[0] if found else None
+
     def session(self, session: str, limit: int = 1_000) -> list[Record]:
         """The first ``limit`` records of a session in order of seq."""
         return self._select("session = ? ORDER BY seq LIMIT ?", session, limit)

@@ -58,8 +58,16 @@ def explain(exchange: _ExchangeArgument, home: HomeOption = None, as_json: JsonO
     Names the rules that decided, what was found, and how it ended.
     """
     from localguard.audit.explain import explain as explain_records
+    from localguard.audit.explain import explain_together
+    from localguard.audit.queries import Log
+    from localguard.audit.rows import time_of
 
-    explanation = explain_records(_records(exchange, home))
+    with Log(located(home).audit_db) as log:
+        records, began = log.show(exchange), time_of(exchange)
+        together = log.refused_together(began) if not records and began is not None else None
+    if not records and together is None:
+        raise _unknown_exchange()
+    explanation = explain_records(records) if together is None else explain_together(exchange, together)
     if as_json:
         print_json(asdict(explanation))
     else:
@@ -72,8 +80,12 @@ def _records(exchange: str, home: Any) -> Any:
     with Log(located(home).audit_db) as log:
         records = log.show(exchange)
     if not records:
-        raise WrongUse("The log has no exchange with this id. `localguard audit tail` lists the newest ones.")
+        raise _unknown_exchange()
     return records
+
+
+def _unknown_exchange() -> WrongUse:
+    return WrongUse("The log has no exchange with this id. `localguard audit tail` lists the newest ones.")
 
 
 def tail(

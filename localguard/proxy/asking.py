@@ -19,7 +19,8 @@ from localguard.policy.decide import Decision
 from localguard.proxy import refusals
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
-from localguard.proxy.live import Exchange, ExchangeIds
+from localguard.proxy.exchange_ids import ExchangeIds
+from localguard.proxy.live import Exchange
 from localguard.proxy.refusals import Refused
 from localguard.proxy.session_approvals import user_name
 from localguard.redact.report import ValuesWanted

@@ -32,6 +32,7 @@ from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.early_refusals import EarlyRefusals
 from localguard.proxy.exchange_views import ExchangeViews
 from localguard.proxy.executing import Executing
 from localguard.proxy.experiments import Experiments
@@ -80,6 +81,7 @@ class Assembly:
         watcher: PolicyWatcher,
         control: Control,
         server: GuardServer,
+        early: EarlyRefusals,
         scrubber: Scrubber,
         ask_seconds: float,
     ) -> Self:
@@ -106,7 +108,7 @@ class Assembly:
         )
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))
-        recorder = Recorder(store, control)
+        recorder = Recorder(store, control, early)
         tasks = DeclaredTasks()
         callers = Callers(Tokens(home), tasks)
         LogUpkeep(store, keys, memories, control, callers)

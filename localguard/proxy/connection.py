@@ -19,7 +19,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from localguard.errors import LocalguardError
 from localguard.proxy.admission import Head
-from localguard.proxy.headers import text_headers
+from localguard.proxy.headers import EXCHANGE, text_headers
 
 if TYPE_CHECKING:
     from localguard.proxy.server import ConnectionFactory
@@ -167,13 +167,15 @@ class Reply(web.StreamResponse):
             self.headers.popall(name, None)
 
 
-def refusal(status: int, code: str, message: str, *, close: bool = True) -> web.Response:
+def refusal(status: int, code: str, message: str, *, exchange: str | None = None, close: bool = True) -> web.Response:
     """Answer a refusal for a request whose wire format is not known: a shape that OpenAI's and Anthropic's clients both read.
 
-    With `close` the connection ends after it.
+    `exchange` is its id, where it has one. With `close` the connection ends after it.
     """
-    error = {"type": code, "code": code, "message": message, "param": None}
+    error = {"type": code, "code": code, "message": _with_id(message, exchange), "param": None}
     headers = {"x-should-retry": "false"}
+    if exchange is not None:
+        headers[EXCHANGE] = exchange
     if status == 426:
         headers["Upgrade"] = "HTTP/1.1"
     response = web.Response(
@@ -185,6 +187,10 @@ def refusal(status: int, code: str, message: str, *, close: bool = True) -> web.
     if close:
         response.force_close()
     return response
+
+
+def _with_id(message: str, exchange: str | None) -> str:
+    return message if exchange is None else f"{message} More: localguard explain {exchange}"
 
 
 def cut(request: web.BaseRequest) -> None:
@@ -229,7 +235,7 @@ class GuardConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the header's time, or turn the connection away if there are too many."""
         if len(self._factory.connections) >= self._limits.connections:
-            _answer_raw(transport, 503, "localguard_busy", "Too many connections to the guard are open.")
+            self._answer_raw(transport, 503, "localguard_busy", "Too many connections to the guard are open.", "guard")
             return
         super().connection_made(transport)
         self._start_head_timer()
@@ -264,7 +270,7 @@ class GuardConnection(web.RequestHandler):
         if self._request_in_progress or self._messages:
             self.close()  # a pipelined header is late: the request before it is still answered
         elif self.transport is not None:
-            _answer_raw(
+            self._answer_raw(
                 self.transport, 408, "localguard_header_timeout", "The request's header did not arrive in time."
             )
             self.force_close()
@@ -277,18 +283,30 @@ class GuardConnection(web.RequestHandler):
             raise ConnectionError("part of a reply has been sent already")
         if status >= 500:
             log.error("a request failed: %s", places(exc) if exc else "no exception")
-            return refusal(500, "localguard_internal", "The guard failed on this request and did not pass it on.")
-        return refusal(400, "localguard_bad_request", "The request is not valid HTTP/1.1.")
+            return self._refuse(
+                500, "localguard_internal", "The guard failed on this request and did not pass it on.", "guard"
+            )
+        return self._refuse(400, "localguard_bad_request", "The request is not valid HTTP/1.1.")
+
+    def _refuse(self, status: int, code: str, message: str, origin: str = "agent") -> web.Response:
+        early = self._factory.early
+        id = early.refused(status, code, message, None, origin) if early is not None else None
+        return refusal(status, code, message, exchange=id)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log the place of an exception, not its text."""
         error = kw.get("exc_info")
         log.error("a connection failed: %s", places(error) if isinstance(error, BaseException) else args[0])
 
-
-def _answer_raw(transport: asyncio.BaseTransport, status: int, code: str, message: str) -> None:
-    if isinstance(transport, asyncio.WriteTransport):
-        body = orjson.dumps({"type": "error", "error": {"type": code, "code": code, "message": message, "param": None}})
-        head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        transport.write(f"{head}x-should-retry: false\r\nConnection: close\r\n\r\n".encode("ascii") + body)
-    transport.close()
+    def _answer_raw(
+        self, transport: asyncio.BaseTransport, status: int, code: str, message: str, origin: str = "agent"
+    ) -> None:
+        if isinstance(transport, asyncio.WriteTransport):
+            answer = self._refuse(status, code, message, origin)
+            body = answer.body
+            assert isinstance(body, bytes)
+            head = f"HTTP/1.1 {status} Refused\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            if EXCHANGE in answer.headers:
+                head += f"{EXCHANGE}: {answer.headers[EXCHANGE]}\r\n"
+            transport.write(f"{head}x-should-retry: false\r\nConnection: close\r\n\r\n".encode("ascii") + body)
+        transport.close()

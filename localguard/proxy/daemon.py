@@ -31,6 +31,7 @@ from localguard.errors import LocalguardError
 from localguard.proxy.admission import Admission, ControlCall
 from localguard.proxy.connection import Limits, head_of
 from localguard.proxy.control import Control
+from localguard.proxy.early_refusals import EarlyRefusals
 from localguard.proxy.scrub import Scrubber
 from localguard.proxy.server import GuardServer
 
@@ -117,6 +118,8 @@ async def serve(
         server.bind()
         store = Store.open(home.audit_db, clock=lambda: datetime.now(UTC), scrub=scrubber)
         stack.callback(store.close)
+        early = server.early = EarlyRefusals(store)
+        stack.callback(early.close)
         keys = Keys(home, env=os.environ)
         watcher = PolicyWatcher(
             home,
@@ -152,6 +155,7 @@ async def serve(
             watcher=watcher,
             control=control,
             server=server,
+            early=early,
             scrubber=scrubber,
             ask_seconds=ask_seconds,
         )

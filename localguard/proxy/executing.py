@@ -14,7 +14,8 @@ from localguard.policy.approvals import Question, Scope, Subject
 from localguard.proxy.asking import Asking
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
-from localguard.proxy.live import ExchangeIds, Memories
+from localguard.proxy.exchange_ids import ExchangeIds
+from localguard.proxy.live import Memories
 from localguard.redact.vault import Vault
 
 _MOST_KEPT = 50

@@ -28,12 +28,13 @@ from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.connection import Limits, places
 from localguard.proxy.control import Control
 from localguard.proxy.deciding import Deciding
+from localguard.proxy.exchange_ids import ExchangeIds
 from localguard.proxy.headers import (
     EXCHANGE,
 )
 from localguard.proxy.heap import Heap
 from localguard.proxy.known_heads import KnownHeads, session_of
-from localguard.proxy.live import Exchange, ExchangeIds, Memories
+from localguard.proxy.live import Exchange, Memories
 from localguard.proxy.ollama_models import OllamaModels
 from localguard.proxy.own_credentials import OwnCredentials
 from localguard.proxy.pausing import Pause

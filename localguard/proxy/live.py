@@ -1,14 +1,12 @@
 """One exchange as far as it has come, and what the daemon holds between exchanges."""
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from localguard.audit.entropy import RandomBytes
 from localguard.config.allow_list import AllowWatch
 from localguard.config.keys import DEVICE_KEY, Keys, fingerprint_of
 from localguard.exchange.memory import WorkspaceMemory
@@ -24,8 +22,6 @@ from localguard.redact.vault import Vault
 from localguard.wire.format import WireFormat
 
 _MAX_WORKSPACES = 64
-_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +191,3 @@ class Memories:
             self._told = self._allowed.version
             self._on_allowed(len(current), self._allowed.error)
         return current
-
-
-class ExchangeIds:
-    """Makes exchange ids: 48 bits of time in milliseconds, then 32 random ones, so that ids sort by time."""
-
-    def __init__(self) -> None:
-        self._random = RandomBytes()
-
-    def new(self) -> str:
-        """An id that no other exchange has."""
-        number = (int(time.time() * 1000) << 32) | int.from_bytes(self._random.take(4))
-        return "x" + "".join([_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10)])

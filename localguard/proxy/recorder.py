@@ -15,24 +15,23 @@ from localguard.policy.price import NOTHING
 from localguard.proxy import records, refusals
 from localguard.proxy.billing import Bill
 from localguard.proxy.control import Control
+from localguard.proxy.early_refusals import EarlyRefusals
 from localguard.proxy.live import Counters, Exchange
 from localguard.proxy.refusals import Refused
 from localguard.wire.refusal import Refusal
 
 _RECENT = 1000
-_MOST_UNLOCATED = 60
 
 
 class Recorder:
     """The one way from an exchange to the log."""
 
-    def __init__(self, store: Store, control: Control) -> None:
+    def __init__(self, store: Store, control: Control, early: EarlyRefusals) -> None:
         self.counters = Counters()
         self._recent: dict[str, ExchangeRow] = {}
         self._store = store
         self._control = control
-        self._unlocated = 0, 0
-        """The minute, and how many requests were refused in it of which only the head was known."""
+        self._early = early
 
     @property
     def log_writable(self) -> bool:
@@ -113,17 +112,8 @@ class Recorder:
             await self._store.durable("refusal", exchange=exchange.id, session=session, metadata=metadata, local=local)
 
     async def unlocated(self, exchange: str, agent: str | None, endpoint: Endpoint | None, refusal: Refusal) -> None:
-        """Record the refusal of a request of which only its head is known, so that its id can be explained.
-
-        60 a minute are: whoever sends no more than heads can fill no disk.
-        """
+        """Record the refusal of a request of which only its head is known, so that its id can be explained."""
         self.counters.refused += 1
-        minute = int(time.monotonic() // 60)
-        if minute != self._unlocated[0]:
-            self._unlocated = minute, 0
-        self._unlocated = minute, self._unlocated[1] + 1
-        if self._unlocated[1] > _MOST_UNLOCATED:
-            return
         known: dict[str, object] = {"agent": agent}
         if endpoint is not None:
             known |= {
@@ -134,8 +124,7 @@ class Recorder:
             }
         metadata = known | records.refused(refusal)
         self._show(rows.refused(rows.begun(exchange, None, metadata, {}, ()), metadata))
-        with suppress(LogUnavailable, RecordInvalid):
-            await self._store.durable("refusal", exchange=exchange, metadata=metadata)
+        await self._early.record(exchange, metadata)
 
     def outcome(
         self, exchange: Exchange, state: str, origin: str | None, error: str | None, bill: Bill | None = None

@@ -25,6 +25,7 @@ from localguard.proxy.connection import (
     places,
     refusal,
 )
+from localguard.proxy.early_refusals import EarlyRefusals
 from localguard.proxy.headers import HeaderNotText
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class GuardServer:
         self._sockets: list[socket.socket] = []
         self._listeners: list[asyncio.Server] = []
         self._factory: ConnectionFactory | None = None
+        self.early: EarlyRefusals | None = None
+        """Records what is refused before it is anybody's exchange, and gives it an id; nothing is recorded where there is none."""
         self._running = 0
         self._closing = False
         self._idle = asyncio.Event()
@@ -85,7 +88,7 @@ class GuardServer:
         """Serve from now on. Raises as `bind` does."""
         self.bind()
         loop = asyncio.get_running_loop()
-        self._factory = ConnectionFactory(self._serve, self._limits)
+        self._factory = ConnectionFactory(self._serve, self._limits, self.early)
         self._listeners = [
             await loop.create_server(self._factory, sock=sock, backlog=_BACKLOG) for sock in self._sockets
         ]
@@ -130,38 +133,45 @@ class GuardServer:
             check_framing(request, self._limits)
             return await self._handler(request)
         except (FramingRefused, AdmissionRefused) as refused:
-            answer = refusal(refused.status, refused.code, refused.message)
+            why = refused.status, refused.code, refused.message
         except HeaderNotText:
-            answer = refusal(400, "localguard_header_invalid", "A header of the request is not valid UTF-8.")
+            why = 400, "localguard_header_invalid", "A header of the request is not valid UTF-8."
         except BodyTooLarge as error:
-            answer = refusal(
-                400, "localguard_body_too_large", f"{error}; the limit can be raised in the configuration."
-            )
+            why = 400, "localguard_body_too_large", f"{error}; the limit can be raised in the configuration."
         except BodyError as error:
-            answer = refusal(400, "localguard_body_incomplete", f"{error}.")
+            why = 400, "localguard_body_incomplete", f"{error}."
         except ConnectionError:
             raise  # the client has gone
         except Exception as error:
             log.error("a request failed: %s", places(error))
-            answer = refusal(500, "localguard_internal", "The guard failed on this request; see its log.")
+            why = 500, "localguard_internal", "The guard failed on this request; see its log."
         if request.writer.output_size > 0:
             cut(request)
             raise ConnectionError("part of a reply has been sent already")
-        from localguard.proxy.refusals import (
-            status_for,
-        )  # it knows all parts of the guard, which are not there at first
+        return self._refused(request, *why)
 
-        agent, _ = agent_of(request.headers.get("User-Agent"), None)
-        answer.set_status(status_for(agent, answer.status))
-        return answer
+    def _refused(self, request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
+        """The answer, with an id that can be explained; what is said to the guard's own tools below `/-/` is no exchange."""
+        from localguard.proxy.refusals import (
+            status_for,  # it knows all parts of the guard, which are not there at first
+        )
+
+        named = request.headers.get("User-Agent")
+        agent, _ = agent_of(named, None)
+        status = status_for(agent, status)
+        id = None
+        if self.early is not None and not request.raw_path.startswith("/-/"):
+            id = self.early.refused(status, code, message, named, "guard" if status >= 500 else "agent")
+        return refusal(status, code, message, exchange=id)
 
 
 class ConnectionFactory(web.Server):
     """aiohttp's server with the guard's own connections."""
 
-    def __init__(self, handler: Handler, limits: Limits) -> None:
+    def __init__(self, handler: Handler, limits: Limits, early: EarlyRefusals | None) -> None:
         super().__init__(handler, handler_cancellation=True, request_factory=self._request)
         self._limits = limits
+        self.early = early
 
     def __call__(self) -> GuardConnection:
         """Answer the protocol for one new connection."""

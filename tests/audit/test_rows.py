@@ -8,7 +8,7 @@ import pytest
 from localguard.audit.detail import detail_of, phases
 from localguard.audit.queries import Record
 from localguard.audit.rows import row_of, time_of
-from localguard.proxy.live import ExchangeIds
+from localguard.proxy.exchange_ids import ExchangeIds
 
 ID = ExchangeIds().new()
 
