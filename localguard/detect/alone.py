@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from localguard.detect.candidate import Candidate
+from localguard.detect.context_validators import handed_over
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.randomness import looks_random, surprise
 from localguard.detect.tokens import NO_CREDENTIAL, random_looking
@@ -103,11 +104,23 @@ def drawn_alone(candidate: Candidate) -> bool:
         return False  # between marks of all kinds: a piece of base85
     if line[-1:] == "," or (not line.strip() and rest[:1] == ","):
         return False  # a cell of a table
-    name, told = _name(line)
+    name, told = _name(line, alone=not rest.strip("\r `\"'") and not _beside_data(candidate))
     words = [word for word in words_of(name) if not word.isdigit()]
     if not told or NO_CREDENTIAL.intersection(words[-1:]) or _OPEN_NAMES.intersection(words):
         return False
     return not (_TELLING.intersection(words) and secret_key_type(name) is None)  # `pageToken`
+
+
+def _beside_data(candidate: Candidate) -> bool:
+    """Whether the line before or after looks like one of settings, code or data."""
+    beside = (
+        candidate.before.rpartition("\n")[0].rpartition("\n")[2],
+        candidate.after.partition("\n")[2].partition("\n")[0],
+    )
+    return any(
+        (_DATA_LINE.search(line) or line.rstrip().endswith(":")) and not any(map(_drawn, _LONG_RUN.findall(line)))
+        for line in beside
+    )
 
 
 def drawn_line(candidate: Candidate) -> bool:
@@ -120,7 +133,22 @@ def drawn_line(candidate: Candidate) -> bool:
         return False
     above = _next_to(reversed(candidate.before.split("\n")[:-1]))
     below = _next_to(candidate.after.split("\n")[1:])
-    return bool(above) and _spoken(above) and (not below or _spoken(below) or bool(_ONE_WORD.fullmatch(below)))
+    if not above:  # the beginning of a text: what comes after must say something of it
+        return bool(below) and _spoken(below) and bool(_OF_IT.search(below))
+    return _spoken(above) and (not below or _spoken(below) or bool(_ONE_WORD.fullmatch(below)))
+
+
+def drawn_message(value: str) -> bool:
+    """A value that was drawn at random, and no digest, UUID, ULID or id with its kind in front: what a text may consist of.
+
+    Letters of one case with digits are ids of many kinds, and count from 32 characters on only.
+    """
+    if _drawn(value):
+        return True
+    return len(value) >= 32 and _ONE_CASE.fullmatch(value) is not None and handed_over(value, "")
+
+
+_ONE_CASE: Final = re.compile(r"(?=.*[g-z])[a-z0-9]+|(?=.*[G-Z])[A-Z0-9]+")
 
 
 def _next_to(lines: Iterable[str]) -> str:
@@ -137,14 +165,21 @@ def _spoken(line: str) -> bool:
 
 _TWO_WORDS: Final = re.compile(r"[^\W\d_]{2}[\w.@'’-]*[ ,.:!?]+[^\W_]|\^ ?[^\W\d_]{2}")
 _ONE_WORD: Final = re.compile(r"[a-z]{2,12}[.!?]?\r?")  # `ls`, `thanks`
+_LABEL: Final = re.compile(r"(?:[>*•-] )?[A-Za-z]{3,20}(?:[ -][a-z]{2,12})?:[ \t]+")
+_OF_IT: Final = re.compile(
+    r"^\W*(?i:\^|this|that|it|does|is|can|here|above|the one|das|dies|ce|esto|questo)\b|\^|[?]\s*$"
+)
 _DATA_LINE: Final = re.compile(
     r"[{}\[\];<>|,=\\][ \t\r]*\Z|\A[ \t]*[{}\[\]<|#@/]|\A-{4}|\A[ \t]*[\w.-]+:[ \t]|:[ \t]*[|>]"
 )
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{20,}")
 
 
-def _name(line: str) -> tuple[str, bool]:
-    """What the value after `line` is called, and whether that leaves it alone: members of data are not."""
+def _name(line: str, *, alone: bool = False) -> tuple[str, bool]:
+    """What the value after `line` is called, and whether that leaves it alone: members of data are not.
+
+    `alone`: no line beside it looks like data, and nothing follows, so that one word and a colon are a label.
+    """
     if (listed := _LIST.search(line)) is not None:
         return listed[1], listed["sign"] != ":"
     named = _MEMBER.search(line)
@@ -153,6 +188,8 @@ def _name(line: str) -> tuple[str, bool]:
         return named[1] if named else "", True
     name = named[1] or named[2]
     if _PLAIN_LABEL.fullmatch(name) or _HEADER.fullmatch(name):
+        return name, True
+    if alone and _LABEL.fullmatch(line) and secret_key_type(name) is None:
         return name, True
     return line[-40:], bool(_SENTENCE.match(line))
 

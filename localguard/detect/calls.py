@@ -37,7 +37,7 @@ _ARGUMENT: Final = re.compile(
     r"\s*(?:Some\(|new \w+\()?(?:" + _QUOTED + r"|((?:[^\s,()\"']|\([^()\n]*\)|\s(?=[\w{}\]]))+))"
 )
 _OTHER: Final = re.compile(
-    r"(?i)(?:hs|rs|es|ps)\d{3}|sha-?\d{0,3}(?:-?\d{3})?|md5|aes\b.*|utf-?8|latin-?1|ascii|hex|base64|\d+[smhd]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
+    r"(?i)(?:hs|rs|es|ps)\d{3}|(?:pbkdf2\w*)?hmac[-_/]?(?:sha|md)[-_]?\d\S*|sha-?\d{0,3}(?:-?\d{3})?|md5|aes\b.*|utf-?8|latin-?1|ascii|hex|base64|\d+[smhd]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|"
     r"[\w-]+(?:\.[\w-]+)*\.(?-i:[a-z]{2,6})|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|(?:cn|uid|ou|dc|o|c|l|st|host|hostaddr|user(?:name)?|uid|dbname|database|db|port|charset|server|driver|data source|initial catalog|method|type|name|id|mode|sslmode|path|scope|domain|expires|max-age|alg)=.*|.*://.*|.*[\s/\\{}<>;(].*|[\w-]+:[\w:;=.-]*|[a-z]{2}(?:-[a-z]+)+-\d|rs[as][\w-]*|ecd?s?[ah]\w*-.*|on[A-Z]\w*|"
     r"#[\w-]+|\.\w+|\w+\.\w+\(.*|%\w"
 )

@@ -11,13 +11,18 @@ from localguard.detect.words import drawn_words, is_common
 
 _STRONG_MARK: Final = re.compile(r"[!@#$%^&*+?~=]")
 _CODE: Final = re.compile(
-    r"[\w.$]+\(.*|.*(?:::|->|=>|\\|\$\{|://).*|(?:[a-z]+_)+[a-z]+\d*|[\w.*-]+/[\w./*-]*|--?\w[\w-]*|\w+\.\w+\.(?!\d{3,}\W?$)\w+.*"
+    r"[\w.$]+\(.*|.*(?:::|->|=>|\\|\$\{|://).*|(?:[a-z]+_)+[a-z]+\d*|(?:[A-Z0-9]+_)+[A-Z]{3,}|[\w.*-]+/[\w./*-]*|--?\w[\w-]*|\w+\.\w+\.(?!\d{3,}\W?$)\w+.*"
 )
 _SNIPPET: Final = re.compile(
     r"(?i)[@?:#&].*|(?:https?|tcp|udp|tls|ssh|file):.*|.*\bs:\d+:.*|[\w.]+(?:[=+*-]|[<>=!]=)\d{1,3}|\d{1,3}[*+/][a-z_-]+|[a-z]+#\d+|\d+:.*|(?!(?-i:\w*[A-Z]\w*@[a-z]\w+$)).*@(?-i:[a-z][a-z0-9_.-]*)(?::\d+)?(?:/.*)?|&\w+;?|\d&\w+;?|.*%[0-9a-f]{2}%.*|\w*_\w*[!?]"
 )
 # A name and a number, two words and a number: what people choose.
-_CHOSEN: Final = re.compile(r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]")
+_CHOSEN: Final = re.compile(
+    r"[A-Z][a-z]{2,}[.@_=+-][A-Za-z]{3,}\d{2,4}[!.?*#$-]?|[A-Z][a-z]{3,}\d{2,4}[!#*$-]|(?:[A-Z][a-z]{2,}){2}[!$%&*@?+=^~]\d{2,4}"
+)
+_NUMBERED: Final = re.compile(
+    r"(?:[A-Z][a-z]{2,}){2}#\d{2,4}"
+)  # as issues are; where something says that it is a password
 
 
 _QUERY: Final = re.compile(r"&[A-Za-z_][\w.-]{0,40}=")  # the next parameter
@@ -27,9 +32,9 @@ _ASSIGNED: Final = re.compile(r"([A-Za-z][\w.-]{1,60})=(?=[^\s=]{4})")
 @lru_cache(maxsize=8192)
 def is_told(value: str) -> bool:
     """As `told`; marks alone are no evidence in a sentence, where code stands as well: `Repository#update`, `width=32`."""
-    if drawn_words(value):
+    if drawn_words(value) or is_chosen(value) or _NUMBERED.fullmatch(value):
         return True
-    if not told(value) or _SNIPPET.fullmatch(value):
+    if not told(value) or (_SNIPPET.fullmatch(value) and not (value[0] in "#&%" and looks_random(value))):
         return False
     marks = len(_STRONG_MARK.findall(value))
     return any(char.isdigit() for char in value) or marks > 1 or odd_case(value) or looks_random(value)

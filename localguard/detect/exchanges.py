@@ -26,7 +26,7 @@ _CODES: Final = (
 )
 # What ends a line that announces a value, the whole of one that does by being short, and one that asks or is spoken: then
 # somebody speaks below as well.
-_ANNOUNCING: Final = _LABEL + r"[^\n.;{}()=<,]*(?:[:?=：]|->|→)[ \t\"'*_`]*\r?"
+_ANNOUNCING: Final = _LABEL + r"s?(?:[^A-Za-z0-9\n.;{}()=<,][^\n.;{}()=<,]*)?(?:[:?=：]|->|→)[ \t\"'*_`]*\r?"
 _SHORT: Final = r"(?m:^)[ \t#>*_`\"'-]*(?:\w+[ \t]+)?(?:\w+[ \t]+)?(?:\w+[ \t]+)?" + _LABEL + r"[\"'*_`]*[ \t]*\r?"
 _SPOKEN_LINE: Final = (
     r"\?[^\n]*" + _ANNOUNCING + "|" + _LABEL + r"[^\n.;{}()=<,]*\?[^\n.;{}()=<,]*|"
@@ -51,7 +51,8 @@ GATES: Final[dict[str, tuple[str, int]]] = {
         _NEAR,
     ),
     "structured/user-below": (
-        r"(?:^|\n)[> \t*•-]*(?i:user(?:name)?|login|account|benutzer|utilisateur|usuario|utente)[\"'*_`]*[ \t]*[:=][ \t]*\S+[ \t]*\r?(?:\n|$)",
+        r"(?:^|\n)[> \t*•-]*(?i:user(?:name)?|login|account|benutzer|utilisateur|usuario|utente)[\"'*_`]*[ \t]*[:=][ \t]*\S+[ \t]*\r?(?:\n|$)|"
+        r"(?:^|\n)[> \t$#%]*(?:ssh|sftp|psql|mysql|su|sudo -i|login)[ \t](?:[^\n]*[\w.-]@)?[\w.-]+[ \t]*\r?(?:\n|$)",
         _NEAR,
     ),
     "structured/list": (
@@ -79,6 +80,7 @@ _NO_LABEL: Final = re.compile(
     r"(?i)\b(?:identifier|algorithm|info|usage|modulus|fingerprint|signature|public|exponent|commit)\b|^\W*[0-9a-f]{7,40}\b"
 )
 _DIGEST: Final = re.compile(r"(?i)(?:[0-9a-f]{2}:)+[0-9a-f]{2}:?|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{128}")
+_SETTING: Final = re.compile(r"[A-Za-z][A-Za-z_.-]+=")
 _USER_WORD: Final = re.compile(r"[\w.@+-]{2,60}")
 
 
@@ -128,9 +130,9 @@ def below(block: str) -> Iterator[Span]:
 
 
 def user_below(block: str) -> Iterator[Span]:
-    """The line below a user's name, where it holds one strong word."""
+    """The line below a user's name or a log-in, where it holds one strong word."""
     for place, line in _lines(block)[1:2]:
-        span = _said(place, line)
+        span = _said(place, line, _BULLET)
         if span is not None and _is_value(block[slice(*span)], announced=False):
             yield *span, "PASSWORD"
 
@@ -138,7 +140,7 @@ def user_below(block: str) -> Iterator[Span]:
 def _is_value(value: str, announced: bool) -> bool:
     if not is_told(value) or is_code(value) or not not_placeholder(value) or re.search(r"[{}<>()\[\]]|:$|://", value):
         return False
-    if _DIGEST.fullmatch(value):
+    if _DIGEST.fullmatch(value) or _SETTING.match(value):
         return False
     return announced or is_strong(value) or looks_random(value)
 

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
 from localguard.detect.randomness import looks_random, no_word, odd_case, surprise
-from localguard.detect.references import refers
-from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, drawn_words, is_common, words_of
+from localguard.detect.references import drawn_after_percent, refers
+from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, counts, drawn_words, is_common, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
 
@@ -63,6 +63,8 @@ _EXPRESSION: Final = re.compile(
     """
 )
 _OPEN_CALL: Final = re.compile(r"[A-Za-z_$][\w$.]*\([\w.,\s\[\]]*")
+_CALLING: Final = re.compile(r"/?[A-Za-z_.][\w.]*(?:\((?:[a-z_]\w*=|[a-z_][\w.]*$|$)|\[\d*\]?$)")
+_CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _STRING_PREFIX: Final = re.compile(r"(?i)(?:[bruf]|rb|br|rf|fr)[\"']")
 _FORMAT: Final = re.compile(r"%[-+0-9.]*[sdrvqxif]|%\(\w+\)[sd]|\{[\w.!:\[\]]*\}|\\[nrt]")
 _MASK_INSIDE: Final = re.compile(
@@ -84,7 +86,7 @@ def masked(value: str) -> bool:
     return (
         text.lower() in PLACEHOLDER_VALUES
         or _counts(text)
-        or (text[:1] in "$<{%[(" and not CRYPT.match(text))
+        or (text[:1] in "$<{%[(" and not CRYPT.match(text) and not drawn_after_percent(text))
         or bool(_referred(text) or _MASK_INSIDE.search(text) or _INTERPOLATION.search(text))
         or bool(_OPEN_CALL.fullmatch(text) or (_PATH_OF_NAMES.fullmatch(text.rstrip("();")) and not _odd_path(text)))
         or (len(set(text)) < 3 and len(text) > 3)
@@ -113,8 +115,10 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         or (text.startswith(("/", "./", "../", "~/")) and text.count("/") > 1)
     ):
         return False
-    if _JSON.match(text):
+    if _JSON.match(text) or _calls_with_name(text):
         return False  # its own members say which of them are secret
+    if _CONSTANT.fullmatch(text) and secret_key_type(text) is not None:
+        return False  # `E2E_PASSWORD`
     if is_weak_key(key):
         return _drawn(text, key)
     kind = secret_key_type(key)
@@ -145,9 +149,23 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
             return False
         if syntax == "bare":
             return any(_is_random(word) for word in text.split())
+        if has_digit and _tells(text):
+            return False
         if not has_digit and not (syntax == "quoted" and (drawn_words(text) or _mostly_marks(text))):
             return False  # a sentence, in whatever language
     return kind == "PASSWORD" or _strong_enough(text, has_digit)
+
+
+def _calls_with_name(text: str) -> bool:
+    """`dict(type=`, `auth[1`, `x.test(y.z`: the beginning of a call, as it stands before a quote or a bracket."""
+    return _CALLING.match(text) is not None and not looks_random(text)
+
+
+def _tells(text: str) -> bool:
+    """Several words of which none is drawn: a caption with a number in it."""
+    words = [word.strip(".,:;!?()[]\"'") for word in text.split()]
+    plain = sum(len(word) > 1 and all(char.isalpha() or char in "'’-" for char in word) for word in words)
+    return plain > len(words) // 2 and not any(_is_random(word) and not is_common(word) for word in words)
 
 
 def _caption(text: str) -> bool:
@@ -159,7 +177,7 @@ def _caption(text: str) -> bool:
 
 def _counts(text: str) -> bool:
     """Letters or digits in their order, or one short piece again and again: what somebody types who needs a value."""
-    if _SEQUENCE.search(text):
+    if _SEQUENCE.search(text) or (text.isdigit() and counts(text)):
         return True
     half = len(text) // 2
     return len(text) >= 16 and any(text.startswith(text[size:]) for size in range(1, min(half, 9)))
@@ -178,7 +196,8 @@ def _drawn(text: str, key: str) -> bool:
 
 def _mostly_marks(text: str) -> bool:
     """Generated from all printable characters, as the salts of web applications are: the words in it are chance."""
-    return len(text) >= 32 and sum(not char.isalnum() for char in text) > len(text) // 6 and looks_random(text)
+    marks = sum(not (char.isalnum() or char.isspace()) for char in text)
+    return len(text) >= 32 and marks > len(text) // 6 and looks_random(text)
 
 
 def _unquoted_literal(text: str, lowered: str, syntax: Syntax, has_digit: bool) -> bool:

@@ -11,6 +11,7 @@ from localguard.detect import telling
 from localguard.detect.chosen import has_number, is_chosen, is_code, is_strong, is_told, trimmed
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.literals import literal_value
+from localguard.detect.randomness import looks_random, no_word
 
 Span = tuple[int, int, str]
 
@@ -40,13 +41,31 @@ GATES: Final[dict[str, str]] = {
     + _MIXED,
     "prose/set": r"(?i:\b(?:set|change[ds]?|update|replace|use|reset|rotate[ds]?|setze|mets|pon|export|login)\b)[^\n]*(?i:key|token|secret|passw\w*|pwd)[\"'`*]*[ \t]+(?i:to|with|as|auf|à|a)[ \t]+[\"'`]?[^\s]*"
     + _MIXED,
+    "prose/set-letters": r"(?i:\b(?:set|change[ds]?|update|reset|setze|mets|pon)\b)[^\n]*(?i:passw\w*|pwd|pass)[\"'`*]*[ \t]+(?i:to|auf|à|a)[ \t]+[\"'`]?[a-z]{6}",
+    "prose/login-letters": r"(?:"
+    + telling.CREDENTIALS
+    + r")[\"'`]?[ \t]*[:=]?[ \t]*[\w.@-]+[ \t]+[/|][ \t]+[\"'`]?[a-z]{6}|"
+    + telling.LOGIN
+    + r"[ \t]+(?:"
+    + telling.WITH
+    + r")[ \t]+[\w.@-]+[ \t]+[/|][ \t]+[\"'`]?[a-z]{6}",
+    "prose/target": r"\b(?:ssh|s?ftp|scp|mosh|telnet|rdp|vnc|psql|mysql)[ \t][^\n]*[ \t][(\[{<][\"'`]?[^\s()\[\]<>]{6,}[\"'`]?[)\]}>]",
     "prose/user": r"(?:^|[ \t(])[a-z][\w.-]*(?:[ \t]/[ \t]|/|:)[\"'`]?[^\s/]*" + _MIXED + r"[^\s/]*(?:[ \t,;.)]|$)",
 }
 _ANNOUNCED: Final = (
-    r"(?<![\w./-])(?:" + telling.CREDENTIALS + r")(?![\w(])[^\n/:]{0,24}?[:=]?\s*[\"'`]?(?P<user>[\w.@+-]{1,60})[\"'`]?"
+    r"(?<![\w./-])(?:"
+    + telling.CREDENTIALS
+    + r")(?![\w(])[^\n/:]{0,24}?[:=]?\s*[(\"'`]?(?P<user>[\w.@+-]{1,60})[\"'`]?"
 )
 _CREDENTIALS: Final = re.compile(
-    _ANNOUNCED + r"\s*(?:\s/\s|/|:|\||\s+" + _AND + r"\s+)\s*[\"'`]?(?P<value>[^\s\"'`,;()<>]{4,})"
+    _ANNOUNCED + r"\s*(?:\s/\s|/|:|\||,\s|\s+" + _AND + r"\s+)\s*[\"'`]?(?P<value>[^\s\"'`,;()<>]{4,})"
+)
+_LETTERS: Final = re.compile(
+    r"(?:" + _ANNOUNCED + r"|(?<!\w)" + telling.LOGIN + r"\s+(?:" + telling.WITH + r")\s+[\w.@+-]{1,60})"
+    r"\s+[/|]\s+[\"'`]?(?P<value>[a-z]{6,24})(?=[\s\"'`.,;)]|$)"
+)
+_TARGET: Final = re.compile(
+    r"\b(?:ssh|s?ftp|scp|mosh|telnet|rdp|vnc|psql|mysql)\s[^\n]{0,80}?[\w.-]@[\w.-]+\S*\s+[(\[{<][\"'`]?(?P<value>[^\s()\[\]<>\"'`]{6,64})[\"'`]?[)\]}>]"
 )
 _SPACED: Final = re.compile(
     _ANNOUNCED + r"(?<! is)(?<! are)(?<! for)(?<! to),?\s+[\"'`]?(?P<value>[^\s\"'`,;()<>]{4,})"
@@ -95,7 +114,7 @@ _SLACK: Final = re.compile(r"[UWCDGTBS][A-Z0-9]{8,11}")  # ids of users, channel
 _SETTING: Final = re.compile(r"[A-Za-z_]{2,30}[=:]")  # a name with its own value
 _PUBLIC_KEY: Final = re.compile(r"AAAA[A-Za-z0-9+/]{40}")  # of SSH, after its type
 _VERSION: Final = re.compile(r"\d\.\d|[a-z]\+\+")
-_NO_VALUE: Final = re.compile(r"[\[\]{}]|\$[\w{(]|://|^//|^-|&(?:[a-z]{2,6}|#\d+);|&\w+=")
+_NO_VALUE: Final = re.compile(r"[\[\]{}]|\$[A-Za-z_{(]|://|^//|^-|&(?:[a-z]{2,6}|#\d+);|&\w+=|\w\?\w+=")
 
 
 def credentials(text: str) -> Iterator[Span]:
@@ -106,6 +125,21 @@ def credentials(text: str) -> Iterator[Span]:
     for found in _SPACED.finditer(text):
         span = _value(text, found)
         if span is not None and _unannounced(text, span):
+            yield span
+
+
+def letters(text: str) -> Iterator[Span]:
+    """After a word for credentials and a name letters that make no word, with a stroke between them."""
+    for found in _LETTERS.finditer(text):
+        if no_word(found["value"], 6) and found["value"].islower():
+            yield *found.span("value"), "PASSWORD"
+
+
+def target(text: str) -> Iterator[Span]:
+    """What stands in brackets behind the host that somebody logs in at."""
+    for found in _TARGET.finditer(text):
+        span = _value(text, found)
+        if span is not None and (_unannounced(text, span) or has_number(text[span[0] : span[1]])):
             yield span
 
 
@@ -144,7 +178,7 @@ def set_to(text: str) -> Iterator[Span]:
             kind
             and not is_code(value)
             and literal_value(value, found["key"], "quoted")
-            and any(map(str.isdigit, value))
+            and (any(map(str.isdigit, value)) or (kind == "PASSWORD" and no_word(value, 6)))
         ):
             yield start, end, kind
 
@@ -178,7 +212,7 @@ def _value(text: str, found: re.Match[str]) -> Span | None:
     value = text[start:end]
     if _SETTING.match(value) or _PUBLIC_KEY.match(value):
         return None
-    if not is_told(value) or is_code(value) or _NO_VALUE.search(value):
+    if not is_told(value) or (is_code(value) and not looks_random(value)) or _NO_VALUE.search(value):
         return None
     return start, end, "PASSWORD"
 
@@ -189,5 +223,8 @@ READERS: Final = {
     "prose/both": both,
     "prose/short": short,
     "prose/set": set_to,
+    "prose/set-letters": set_to,
+    "prose/login-letters": letters,
+    "prose/target": target,
     "prose/user": unknown,
 }

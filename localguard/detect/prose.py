@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from localguard.detect import pairs, telling
-from localguard.detect.chosen import is_chosen, is_code, is_strong, is_told, trimmed, unnamed
+from localguard.detect.chosen import has_number, is_chosen, is_code, is_strong, is_told, trimmed, unnamed
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.gated import Gated
 from localguard.detect.keynames import is_weak_key, secret_key_type
@@ -18,7 +18,7 @@ from localguard.detect.literals import masked
 from localguard.detect.pieces import pieces
 from localguard.detect.prefilter import Gate
 from localguard.detect.randomness import looks_random, no_word, odd_case
-from localguard.detect.words import drawn_words, is_distinctive
+from localguard.detect.words import counts, drawn_words, is_distinctive
 
 _ANY_THING: Final = f"(?:{telling.CHOSEN}|{telling.DRAWN}|{telling.NUMBER})"
 _MIXED: Final = telling.MIXED
@@ -39,7 +39,10 @@ _GATES: Final[dict[str, str]] = {
     "prose/phrase": telling.PHRASE
     + r"[\"'`*]*(?:[ \t]+[a-z][^\n:=]*)?(?:[ \t]*[:=]|[ \t]+(?:is|was|ist|est|es|lautet)\b:?)[ \t]*[\"'`]?[a-z]+[ -][a-z]+[ -][a-z]+[ -][a-z]+",
     "prose/letters": f"(?:{telling.CHOSEN})"
-    + r"[\w -]*[ \t](?:is|ist|lautet|est|es|\xc3\xa8|\xc3\xa9|\xc3\xa4r|er|je|to|auf|op)[ \t]+[a-z]{8}",
+    + r"[a-z]*[\"'`*_)]*(?:[^\n=(){}\[\]<>;|/]*?(?::|->|=+>|→|[ \t](?:is|was|ist|lautet|est|es|on|to|auf|op|je|jest|er|(?:c'|\xe2\x80\x99)est|\xc3\xa8|\xc3\xa9|\xc3\xa4r|это|це|είναι)"
+    + r"(?:[ \t]+(?:now|jetzt|nu|ora|maintenant|ahora|agora|teraz))?)[*_]*[ \t]+[\"'`*_]*[A-Za-z]{6}|[ \t]+[a-z]{8})",
+    "prose/before": r"[0-9!@#$%^&*][^\s]*[\"'`]?[ \t]+(?:is|was|still|at|as|isn't|ist|est|es|era|\xc3\xa8|\xc3\xa9|\xc3\xa4r|er|je|to|noch|ancora|toujours)[ \t]+(?:\w+[ \t]+)?(?:\w+[ \t]+)?(?:\w+[ \t]+)?"
+    + f"(?:{telling.CHOSEN})",
     **pairs.GATES,
 }
 _THING: Final = re.compile(
@@ -58,7 +61,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<link>[:=：→–—-]+>?)(?=[\s\"'`A-Za-z0-9])|(?P<close>[\"'`”’»)(|]|[*_]+(?=[\s:]))|(?P<bare>[^\s\"'`“”‘’«»„,;<>(){}\[\]|\u3000-\u9fff\uac00-\ud7af\uff00-\uff5e]+)|(?P<stray>[*_])|(?P<comma>,))"
 )
 _WORD: Final = re.compile(
-    r"(?:[^\W\d_]|['’.-])+|@\w+|\d{1,3}|[a-z][\w.+-]*@[a-z][\w.-]*:?|[a-z]{1,12}-?\d{1,3}|\d{1,3}(?:\.\d{1,3}){3}|https?://\S+|[A-Za-z]\w*_\w+"
+    r"(?:[^\W\d_]|['’.-])+|@\w+|\d{1,3}|[a-z][\w.+-]*@[a-z][\w.-]*:?|[a-z]{1,12}-?\d{1,3}|\d{1,3}(?:\.\d{1,3}){3}|https?://\S+|[A-Za-z]\w*_\w+|[~/][\w./~-]*"
 )
 _LINK: Final = re.compile(telling.IS)
 _SEVERAL: Final = frozenset({"to", "auf", "a", "à", "in", "na", "naar", "till", "til", "en", "zu"})
@@ -78,6 +81,12 @@ _USED_AS: Final = re.compile(
     + r"|(?P<drawn>"
     + telling.DRAWN
     + r"))|(?:in|into|for|to|as)\s+(?:the\s+|our\s+)?[\"'`]?(?P<key>[A-Za-z][\w.-]{2,40})|to\s+(?:log|sign|connect|authenticate)\b)"
+)
+_BEFORE: Final = re.compile(
+    r"(?:^|(?<=[\s\"'`*(]))(?P<value>[^\s\"'`“”«»,;()<>]{5,64})[\"'`*”»]{0,2}\s+(?:is|was|still|at|as|isn't|ist|est|es|era|è|é|är|er|je|to|noch|ancora|toujours)\s+"
+    r"(?:(?:the|our|my|a|his|her|their|your|das|der|die|le|la|el|il|het|det|still|noch|right|correct|old|new|current|admin|root|db|wifi|wi-fi)\s+){0,3}(?:"
+    + telling.CHOSEN
+    + r")(?![\w-])"
 )
 _LOGGED: Final = re.compile(
     r"(?<!\w)"
@@ -149,19 +158,21 @@ def _things(text: str) -> Iterator[_Span]:
             continue
         if _ARGUMENT.match(text, found.end()) and text[max(0, found.start() - 1) : found.start()] in (":", "'", '"'):
             continue  # `:password, class: "x"`, `'password', nil`: an argument, and others after it
-        position, words, linked, several = found.end(), 0, False, False
+        position, words, linked, several, link = found.end(), 0, False, False, ""
         while words <= _WORDS and (token := _TOKEN.match(text, position)) is not None:
             position = token.end()
             group = next((name for name in ("quoted", "marked", "inner", "bare") if token[name]), "")
             if not group:
                 if found["drawn"] and token["link"] == "==":
                     break  # what a test compares
-                linked = linked or bool(token["link"])
+                linked, link = linked or bool(token["link"]), token["link"] or link
                 words += bool(token["comma"])
                 continue
             start, end = token.span(group)
             if group == "bare":
                 start, end = trimmed(text, start, end)
+                if text.endswith("**", start, end) and text.count("**", 0, start) % 2:
+                    end -= 2  # what was emphasised began before the value
             else:
                 start = unnamed(text, start, end)
             value = text[start:end]
@@ -172,6 +183,9 @@ def _things(text: str) -> Iterator[_Span]:
             if found["drawn"] and not linked and _PUBLIC_NAME.fullmatch(value):
                 break
             kind = _kind(found, value, near=linked or words == 0, linked=linked, quoted=group != "bare")
+            if kind is None and found["chosen"] and (linked or not words):
+                behind_quote = group == "bare" and text[start - 1 : start] in ("'", '"', "`", "«", "„", "“")
+                kind = "PASSWORD" if not behind_quote and _is_odd(found["ending"], value, link) else None
             if kind and text[end : end + 1] not in ("(", "["):
                 yield start, end, kind
                 several = True
@@ -181,7 +195,9 @@ def _things(text: str) -> Iterator[_Span]:
                 break
             if text[end:position].endswith(("!", "?")) or (text[end:position] == "." and words):
                 break
-            linked = bool(_LINK.fullmatch(value)) or text[end:position].startswith(":")
+            if not (linked and value.lower() in telling.NOW):
+                linked = bool(_LINK.fullmatch(value)) or text[end:position].startswith(":")
+                link = value.lower() if linked and text[end:position] != ":" else ":" if linked else ""
             words += 1
 
 
@@ -200,17 +216,31 @@ def _kind(found: re.Match[str], value: str, *, near: bool, linked: bool, quoted:
         return "PASSWORD" if near and len(set(value)) > 1 else None
     if found["number"] and not re.fullmatch(r"[0-9A-Z-]{4,12}", value):
         return None  # "pin the runner to ubuntu-20"
+    if linked and found["chosen"] and drawn_words(value, 3) and " " not in value:
+        return "PASSWORD"
     if is_code(value) and not (looks_random(value) and "/" not in value and "\\" not in value):
         return None
     if found["drawn"]:
         drawn = len(value) >= 12 and not masked(value) and not _IDENTITY.match(value) and looks_random(value)
         if drawn and (near or len(value) >= 16):
             return secret_key_type(found["drawn"]) or "API_KEY"
+        if linked and not quoted and value.islower() and no_word(value):
+            return "SECRET"
         return "SECRET" if near and is_told(value) and is_strong(value) and not _IDENTITY.match(value) else None
     if not is_told(value):
-        number = re.fullmatch(r"\d{6,8}", value) and len(set(value)) > 2
-        return "PASSWORD" if linked and (number or (value.islower() and no_word(value))) else None
+        number = re.fullmatch(r"\d{6,8}", value) and len(set(value)) > 2 and not counts(value)
+        return "PASSWORD" if linked and number else None
     return "PASSWORD" if near or quoted or is_strong(value) else None
+
+
+def _is_odd(ending: str, value: str, link: str) -> bool:
+    """Letters that make no word, told as a password: the plainer that, the fewer may they be.
+
+    "to" and its like say in what or to whom as well as what; and a name begins with a capital.
+    """
+    if len(ending) > 3 or value.istitle() or value.isupper():
+        return False
+    return no_word(value, 6 if link and link not in _SEVERAL | {"on"} else 8)
 
 
 _IDENTITY: Final = re.compile(
@@ -238,6 +268,15 @@ def _used(text: str) -> Iterator[_Span]:
             yield *found.span("value"), "PASSWORD"
 
 
+def _before(text: str) -> Iterator[_Span]:
+    """A value of which somebody says, or asks, whether it is the password."""
+    for found in _BEFORE.finditer(text):
+        start, end = trimmed(text, *found.span("value"))
+        value = text[start:end]
+        if is_told(value) and not is_code(value) and has_number(value) and "@" not in value[1:-1]:
+            yield start, end, "PASSWORD"
+
+
 def _handed(text: str) -> Iterator[_Span]:
     """A value that no word announces: it must look chosen or drawn, the more so the less plainly it is handed over."""
     for found in _HANDED.finditer(text):
@@ -245,7 +284,7 @@ def _handed(text: str) -> Iterator[_Span]:
         trimmed_start, trimmed_end = trimmed(text, start, end)
         start, end = trimmed_start, end if found["outright"] else trimmed_end
         value = text[start:end]
-        if is_code(value) or not is_told(value) or value.isupper():
+        if is_code(value) or not is_told(value) or value.isupper() or text[end : end + 1] == "(":
             continue
         outright = bool(found["outright"] or found["mark"] == ":" or found["user"])
         kinds = sum((any(map(kind, value)) for kind in (str.isupper, str.islower, str.isdigit)), 0)
@@ -284,6 +323,7 @@ _READERS: Final = {
     "prose/as": _used,
     "prose/into": _used,
     "prose/letters": _things,
+    "prose/before": _before,
     "prose/login": _logins,
     "prose/handed": _handed,
     "prose/phrase": _phrases,

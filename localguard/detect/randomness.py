@@ -4,6 +4,11 @@ The measure is the surprise of letter pairs. The table was counted over the word
 package documentation (11,434 words, 2026-11-22): row is the first letter, column the second, each figure the whole
 part of -log2 of the share of the second letter after the first, 9 at most. Words of that vocabulary have a mean of 3.0
 per pair (99 % are below 4.6), letters drawn evenly 5.7 (at twelve letters 99 % are above 4.1).
+
+Polish and Czech pair their letters otherwise than the languages of the West do: half of the Polish words are above 4.0. So
+what is to be told from the words of any language is measured by a second table as well (3,292 words without accents of the
+translations of Apache Guacamole and OWASP Juice Shop, 2026-11-28), and the lower figure counts: at 4.2 it is 1 to 7 % of the
+words of six letters and more in eleven languages, and 93 % of six, 98 % of ten letters drawn evenly.
 """
 
 import itertools
@@ -39,7 +44,35 @@ _SURPRISE: Final = (
     "55453567498443429533665766"
     "39860556399664369763697966"
 )
-_NO_WORD: Final = 4.4  # mean surprise of letter pairs that hardly any word or name reaches
+_SLAVIC: Final = (
+    "85349658564342949343565966"
+    "36783688265264388347368848"
+    "49593992344597399593599943"
+    "36662788397554349458477943"
+    "56336548845442857234866586"
+    "48882488188486288386388858"
+    "38872854388574188357387876"
+    "28672788287554288484586858"
+    "36352659885452368643656995"
+    "27851878386753468535588888"
+    "29483799298396289453496969"
+    "38962778296494379865467939"
+    "25792899297755339979498969"
+    "39442539286796499943669938"
+    "74439658666432649344452876"
+    "38883986399397249264498969"
+    "66666666666666666666064666"
+    "28552669396645279645466943"
+    "49493796374767347941496953"
+    "37792795296575399355495939"
+    "44445668534343949333976897"
+    "28771888285788388878588858"
+    "18653786296694369549699927"
+    "46363666266666516663666566"
+    "85255557553534549833993995"
+    "26552979375953469686485928"
+)
+_NO_WORD: Final = 4.2  # mean surprise of letter pairs, by either table, that few words of any language reach
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9]+")
 _LETTERS: Final = re.compile(r"[a-z]+")
 _BOUNDARY: Final = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
@@ -49,10 +82,14 @@ _HEX: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 
 def surprise(text: str) -> float:
     """Mean surprise of the letter pairs of `text` in bits, case aside; 4.5, which says nothing, where there are under 3."""
+    return _mean(text, _SURPRISE)
+
+
+def _mean(text: str, table: str) -> float:
     total = pairs = 0
     for run in _LETTERS.findall(text.lower()):
         for first, second in itertools.pairwise(run):
-            total += ord(_SURPRISE[ord(first) * 26 + ord(second) - 2619]) - 48
+            total += ord(table[ord(first) * 26 + ord(second) - 2619]) - 48
             pairs += 1
     return total / pairs if pairs >= 3 else 4.5
 
@@ -88,9 +125,13 @@ def _random_segment(segment: str) -> bool:
     return size >= 12 and strange >= 4.5 and odd >= 2
 
 
-def no_word(text: str) -> bool:
-    """Whether `text` is letters of one case that make no word of any language: at least eight, in pairs that words hardly have."""
-    return len(text) >= 8 and text.isascii() and text.isalpha() and surprise(text) >= _NO_WORD
+@lru_cache(maxsize=4096)
+def no_word(text: str, least: int = 8) -> bool:
+    """Whether `text` is letters that make no word of any language: at least `least`, in pairs that words hardly have."""
+    if len(text) < least or not (text.isascii() and text.isalpha()):
+        return False
+    letters = text.replace("ij", "y")  # one vowel of Dutch
+    return min(surprise(letters), _mean(letters, _SLAVIC)) >= _NO_WORD
 
 
 def odd_case(text: str) -> bool:

@@ -16,7 +16,7 @@ _VARIABLE: Final = re.compile(
     %~?\w+%? | %[\w()]+% | %\w+\([\w.:-]*\)% | %\([\w.-]+\)[sd] | !\w+! | \d?%\d\$[sd] |
     @@?[\w./-]+@@? | __[a-z][\w.-]*__ | \#\{.*\}\#? | \#[a-z]\w*\# |
     \{\{.*\}\} | \{[\w.\[\]!:"'\x20-]*\} | \(\(.*\)\) | \[%.*%\] | <[^>]*> | <%.*%> | <\?.*\?> | \[[\w\x20.-]*\] | `[^`]*` |
-    !\w+(?:\s.*)? | \*\w+ | &\w+ | [:@?]\w*(?:passw|pwd|secret|token|key)\w* | \?\d*
+    !\w+(?:\s.*)? | \*\w+ | &\w+ | [:@?]\w*(?:passw|pwd|secret|token|key)\w* | @:[\w.]+ | \?\d*
     """
 )
 _LOOKUP: Final = re.compile(
@@ -32,10 +32,13 @@ _LOOKUP: Final = re.compile(
 # `secret/data/app/db`, `kv/app#password`: names all the way, at least two of them below another or a field of one.
 # `corev1.Secret{}`, `&v1.SecretReference{Name: name}`: a value of a type; `auth_token=auth_token`: the next argument.
 _CONSTRUCTED: Final = re.compile(r"[&*]?(?:\[\])?[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*\{.*\}?[;,)]*")
-_ARGUMENT: Final = re.compile(r"([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z0-9_]{3,}|[a-z_]+(?:\.[a-z_]+)*|None|\[\]|\{\})[,;)]*")
+_ARGUMENT: Final = re.compile(
+    r"[a-z]+_[a-z_]+=|([a-z_]\w*)\s?=\s?(?:\1|[A-Z][A-Z0-9_]{3,}|[a-z_]+(?:\.[a-z_]+)*|None|\[\]|\{\})[,;)]*"
+)
 _ELIDED: Final = re.compile(
     r"(?i)\w*(?:…|\.{3,}|\[\.{3}\]|<?-*\s*(?:snip|truncated|redacted|omitted)\s*-*>?)+\S*|\S*(?:…|\.{3})\S*"
 )
+_ESCAPED: Final = re.compile(r"%[0-9A-Fa-f]{2}.*[%=&]|%[0-9A-F]{2}")
 _STORED: Final = re.compile(
     r"(?i)(?:secrets?|vault|kv\d?|ssm|credentials?|creds|op|pass|env|config|keyring|sm)/[\w./-]+|[a-z][\w.-]*/(?:[\w.-]*[_-])?(?:password|passwd|secret|token|key)s?"
 )
@@ -52,8 +55,15 @@ def refers(value: str) -> bool:
     text = value.strip()
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
+    if drawn_after_percent(text):
+        return False
     if _VARIABLE.fullmatch(text) or _LOOKUP.fullmatch(text) or _CALL.fullmatch(text) or _ELIDED.fullmatch(text):
         return True
     if (_CONSTRUCTED.fullmatch(text) or _ARGUMENT.fullmatch(text)) and not looks_random(text):
         return True
     return bool(_PATH.fullmatch(text) or _STORED.fullmatch(text)) and not looks_random(text)
+
+
+def drawn_after_percent(text: str) -> bool:
+    """A drawn value that begins with `%`, as no variable of a shell on Windows does: that has another at its end."""
+    return text[:1] == "%" and text[-1:] != "%" and looks_random(text) and not _ESCAPED.match(text)

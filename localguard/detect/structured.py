@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from localguard.detect import exchanges
+from localguard.detect.alone import drawn_message
 from localguard.detect.context_validators import handed_over, not_placeholder
 from localguard.detect.finding import DataClass, Finding, Window
 from localguard.detect.gated import Gated
@@ -58,7 +59,7 @@ _GATES: Final[dict[str, tuple[str, int]]] = {
         + r"|(?i:credential|pass\b))",
         _NEAR,
     ),
-    "structured/lone": (r"(?:^|\n)[A-Za-z0-9+/_-]{24}[A-Za-z0-9+/_-]*={0,2}[ \t]*\r?(?:\n|$)", 4),
+    "structured/lone": (r"(?:^|\n)[ \t\"'`]*[A-Za-z0-9+/_-]{20}[A-Za-z0-9+/_-]*={0,2}[ \t\"'`]*\r?(?:\n|$)", 4),
     **exchanges.GATES,
     "structured/netrc": (
         r"(?:^|\n)[ \t]*(?:machine[ \t]+\S+|<auth-user-pass>|default[ \t]*\r?)[ \t]*\r?(?:\n|$)",
@@ -92,14 +93,22 @@ class StructuredEngine(Gated):
         for gate in self._gates:
             if gate.name in window.gates:
                 alone = gate.name == "structured/lone"
-                for start, end, kind in _lone(window) if alone else _read(window.text, self._patterns[gate.name], gate):
+                whole = _message(window) if alone else None
+                spans = (
+                    [whole]
+                    if whole
+                    else _lone(window)
+                    if alone
+                    else _read(window.text, self._patterns[gate.name], gate)
+                )
+                for start, end, kind in spans:
                     value = window.text[start:end].decode("utf-8", "replace")
                     yield Finding(
                         window.start + start,
                         window.start + end,
                         kind,
                         DataClass.SECRET,
-                        gate.name,
+                        MESSAGE if whole else gate.name,
                         is_distinctive(value),
                     )
 
@@ -132,10 +141,22 @@ _LONE: Final = re.compile(rb"(?m)^([A-Za-z0-9+/_-]{24,100}={0,2})[ \t]*\r?$")
 _EDGE_LINE: Final = re.compile(rb"[ \t\r]*(?:[`~]{3}\w*)?[ \t\r]*")
 
 
+MESSAGE: Final = "structured/message"
+"""The rule of what is all that a text says. Whoever knows that the text is no message leaves it: a member of a data structure,
+an id in a header, a nested JSON text."""
+_MESSAGE: Final = re.compile(rb"\s*[\"'`]*([A-Za-z0-9_-]{20,100})[\"'`]*\s*")
+
+
+def _message(window: Window) -> _Span | None:
+    """A value that was drawn at random and is all that the text says: somebody hands it over, or a tool printed it."""
+    found = _MESSAGE.fullmatch(window.text) if window.start == 0 and not window.cut_right else None
+    return (*found.span(1), "SECRET") if found and drawn_message(found[1].decode()) else None
+
+
 def _lone(window: Window) -> Iterator[_Span]:
     """A generated value that is a paragraph or a code block by itself: nothing of a longer base64 text.
 
-    A text that is nothing else is an id as often as not (of a session, a header, a member of JSON), and left alone.
+    A text that is nothing else is a matter of `_message`.
     """
     text = window.text
     for found in _LONE.finditer(text):
@@ -197,7 +218,7 @@ def _separated(block: str) -> Iterator[_Span]:
         return
     names = [header[slice(*_bare(header, *span))] for span in _cells(header, separator)]
     columns = {index: kind for index, name in enumerate(names) if (kind := _kind(name))}
-    if not columns or len(names) < 2 or not all(re.fullmatch(r"[\w .()/#*-]{0,40}", name) for name in names):
+    if not columns or sum(map(bool, names)) < 2 or not all(re.fullmatch(r"[\w .()/#*-]{0,40}", name) for name in names):
         return
     for place, line in lines[1:]:
         if re.fullmatch(r"[\s|:+-]*", line):
@@ -230,12 +251,15 @@ def _aligned(lines: list[tuple[int, str]]) -> Iterator[_Span]:
 
 
 def _cell_value(value: str, kind: str) -> bool:
-    if " " in value or not not_placeholder(value):
+    if " " in value or not not_placeholder(value) or _NAMES.fullmatch(value):
         return False
     if kind == "PASSWORD":
         odd = not value.isalpha() or (len(value) >= 6 and surprise(value) >= _ODD_WORD)
         return odd and literal_value(value, "password", "quoted")
     return len(value) >= 8 and literal_value(value, "token", "quoted")
+
+
+_NAMES: Final = re.compile(r"[a-z]+(?:_[a-z]+)+|[a-z_]+=\S+")  # of columns; of arguments, with their value
 
 
 _TAGS: Final = re.compile(r"<(/?)(t[hdr])\b[^<>]*>([^<]*)")

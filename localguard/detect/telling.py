@@ -8,6 +8,8 @@ Korean.
 
 from typing import Final
 
+from localguard.detect.words import word_set
+
 # What people choose: password, passphrase. May carry the endings of its language (`Passworts`, `Lösenordet`, `пароля`).
 CHOSEN: Final = (
     r"(?:(?i:p[as]{2,4}[wor]{2,4}d|pass(?:w[ou]?r?[do]+r?d?|wort|wd|phrase|code|ord)|pwd|pw|kennwort|zugangscode|losung|mdp|"
@@ -33,6 +35,14 @@ IS: Final = (
     r"on|oli|este|este:|this|that|new|with|using|via|typed|entered|tried|used|use|try|from|mit|avec|con|com|met|z|med|s|cu|"
     r"ile|и|с|со|з|με|είναι|это|це|from|de|von|till|til|naar|na|à|а|in|it's|be|only)|は|是|为|為|는|은|이|가|が|を|로"
 )
+# What may stand between that and the value: since when it is so.
+NOW: Final = word_set(
+    """
+    now still currently jetzt nun aktuell momentan noch désormais maintenant actuellement toujours ahora actualmente ora
+    adesso attualmente agora atualmente nu nog momenteel teraz obecnie fortfarande nå nyní teď most acum şimdi sada
+    теперь сейчас тепер зараз τώρα nyt
+    """
+)
 # As what something is used: `use X as the password`.
 AS: Final = r"(?i:as|als|comme|como|come|jako|som|för|for|как|як|ως)"
 LOGIN: Final = (
@@ -42,14 +52,14 @@ LOGIN: Final = (
 )
 WITH: Final = r"(?i:with|using|via|mit|avec|con|com|met|med|cu|ile|z|s)|с|со|з|με"
 CREDENTIALS: Final = (
-    r"(?i:credentials?|creds?|log-?in(?: data| details)?|logon|account|zugang(?:sdaten)?|anmeldedaten|identifiants?|"
+    r"(?i:credentials?|creds?|log-?in(?:daten|gegevens| data| details)?|logon|zugang|accesso|acceso|account|zugang(?:sdaten)?|anmeldedaten|identifiants?|"
     r"credenciales|credenziali|credenciais|inloggegevens|dane logowania|inloggning|auth|user(?:name)?|benutzer|"
     r"user(?:name)?[/ ]?(?:and|&|/)?[/ ]?pass(?:word)?)|доступ|логин|логін|账号|帳號|アカウント|계정"
 )
 # Names under which people log in, where no word says so.
 USERS: Final = (
     r"(?i:admin(?:istrator)?|root|sa|guest|deploy(?:er)?|ubuntu|oracle|jenkins|ec2-user|operator|superuser|sysadmin|"
-    r"svc[_.-]?\w{0,20}|user\d{0,3}|dba|(?:db|app)[_.-]\w{1,20}|test(?:er|user)|pi|vagrant|ftp\w{0,8}|backup)"
+    r"svc[_.-]?\w{0,20}|user\d{0,3}|dba|(?:db|app)[_.-]\w{1,20}|test(?:er|user)|pi|vagrant|postgres|mysql|grafana|elastic|rabbitmq|minio|tomcat|ftp\w{0,8}|backup)"
 )
 EMAIL: Final = r"[\w.+-]{1,40}@[\w-]{1,40}(?:\.[\w-]{2,20}){1,3}"
 # What somebody says who hands a value over without a word for it. The first says so outright.

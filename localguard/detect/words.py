@@ -72,6 +72,17 @@ _COMMON: Final[frozenset[str]] = word_set(
     """
 )
 
+# What people put before or behind such a word where tests and documentation need a value.
+_MADE_UP: Final[frozenset[str]] = word_set(
+    """
+    non my our your his her their some any super top very wrong bad good great incorrect correct different matching mismatch
+    mismatching existing weak strong bogus whatever something anything nothing foobar barfoo blah bla lorem ipsum world confirmation
+    confirmed newer older first second third other another mine real really simple complex easy hard long longer short
+    shorter cool nice random unknown mocked testing tester fancy awesome letmein qwerty asdf qwer zxcv
+    """
+)
+_COUNTING: Final = "012345678901234567890"
+
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
 
 
@@ -84,7 +95,8 @@ def words_of(name: str) -> list[str]:
 def is_common(value: str) -> bool:
     """Whether `value` is a common word, or made of nothing but common words, digits of a short number and separators.
 
-    `production`, `my_secret_token`, `getPassword`, `password1` are common; `correct-horse-battery` is not.
+    `production`, `my_secret_token`, `getPassword`, `password1`, `supersecret`, `test123456` are common;
+    `correct-horse-battery` is not.
     """
     if len(value) > 64:
         return False
@@ -95,8 +107,25 @@ def is_common(value: str) -> bool:
         return False
     parts = words_of(value)
     letters = [part for part in parts if not part.isdigit()]
-    digits = sum(len(part) for part in parts if part.isdigit())
-    return bool(letters) and digits <= 3 and all(part in _COMMON for part in letters)
+    digits = sum(len(part) for part in parts if part.isdigit() and not counts(part))
+    return bool(letters) and digits <= 3 and all(part in _COMMON or _glued(part) for part in letters)
+
+
+def counts(digits: str) -> bool:
+    """Digits in their order, up or down, or one again and again: `123456`, `4321`, `0000`. What everybody tries first."""
+    return digits in _COUNTING or digits[::-1] in _COUNTING or len(set(digits)) == 1
+
+
+def _glued(word: str) -> bool:
+    """Whether `word` is common and made-up words one behind the other: `supersecret`, `wrongpassword`, `foobar`."""
+    if len(word) > 24:
+        return False
+    ends = [True] + [False] * len(word)
+    for end in range(2, len(word) + 1):
+        ends[end] = any(
+            ends[start] and (word[start:end] in _COMMON or word[start:end] in _MADE_UP) for start in range(end - 1)
+        )
+    return ends[-1]
 
 
 # What sentences have and lists of drawn words hardly: an ending of grammar, a word that only connects.

@@ -39,7 +39,7 @@ from localguard.exchange.refused import RequestRefused
 from localguard.exchange.rewriting import beside, restored_in, rewrite
 from localguard.exchange.scanning import Scanning
 from localguard.exchange.split import Piece, Split, split
-from localguard.exchange.texts import Opaque, Texts, is_plain, read_texts, widened
+from localguard.exchange.texts import Opaque, Texts, is_message, is_plain, read_texts, widened
 from localguard.exchange.tool_results import tool_results
 from localguard.redact.redactor import Actions, learn, replacements
 from localguard.wire.format import WireFormat
@@ -171,7 +171,7 @@ class RequestReading:
         found: list[tuple[int, tuple[Finding, ...]]] = []
         types: set[str] = set()
         for index, text in enumerate(work.texts.texts):
-            findings = self._scanning.of(text.key)
+            findings = self._scanning.of(text.key, message=is_message(text))
             if findings:
                 findings = widened(text, findings)
                 found.append((index, findings))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
+from localguard.detect.structured import MESSAGE
 from localguard.exchange.memory import Readings, WorkspaceMemory
 from localguard.exchange.scans import Scan, locate_all, scans_of
 
@@ -67,12 +68,18 @@ class Scanning:
                 readings.texts.put(waiting.key, findings, 1 + len(findings))
         self._waiting.clear()
 
-    def of(self, key: bytes | None) -> tuple[Finding, ...]:
-        """The findings of the text for which `want` answered `key`."""
-        return self._findings.get(key, ()) if key is not None else ()
+    def of(self, key: bytes | None, *, message: bool = False) -> tuple[Finding, ...]:
+        """The findings of the text for which `want` answered `key`. Only a `message` may consist of a secret that nothing announces."""
+        found = self._findings.get(key, ()) if key is not None else ()
+        return found if message else _announced(found)
 
     def found(self, text: bytes, context: bytes, clean: str) -> tuple[Finding, ...]:
         """The findings of a text that was wanted."""
         if not context and len(clean) <= _SHORT and self._readings.clean.get(clean):
             return ()
-        return self._findings.get(self._memory.digest(context, text), ())
+        return _announced(self._findings.get(self._memory.digest(context, text), ()))
+
+
+def _announced(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """`findings` without what was found because its text says nothing else."""
+    return tuple(one for one in findings if one.rule != MESSAGE) if findings else findings

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localguard.detect.finding import Finding
+from localguard.detect.structured import MESSAGE
 from localguard.exchange.member_names import MAX_KEYED, with_context
 from localguard.exchange.texts import MAX_NESTING, NUMBER_DIGITS
 from localguard.wire.json_edit import JsonInvalid, LeafKind, lift_spans, parse
@@ -122,6 +123,8 @@ def locate_all(scans: Sequence[Scan], results: Sequence[Sequence[Finding]]) -> t
         if not findings:
             continue
         for finding, span in zip(findings, scan.locate(findings), strict=True):
+            if scan.levels and finding.rule == MESSAGE:
+                continue  # a member of JSON
             if span is not None and span[0] < span[1]:
                 located.setdefault(
                     (*span, finding.type, str(finding.data_class), finding.distinctive),

@@ -42,6 +42,8 @@ _WIDE_MARKS = (
 _MEDIA_MEMBERS = ("data", "images", "file_data")
 _SNIFFED = 1400
 _TO_STANDARD = str.maketrans("-_", "+/")
+_SPOKEN = frozenset({"content", "text", "output", "prompt", "input"})
+"""Members that hold what a user, a model or a tool says."""
 _MAX_TOKEN = 400
 """Characters. No issuer's token is longer, and most signatures and media are."""
 
@@ -333,6 +335,13 @@ def _attachment(leaf: Leaf) -> str:
 def is_identifier(opaque: Opaque) -> bool:
     """Whether an opaque leaf is a short name rather than a blob."""
     return not opaque.signed and opaque.leaf.place.grammar is IDENTIFIER
+
+
+def is_message(text: Text) -> bool:
+    """Whether a text is what somebody or a tool says as a whole, as against an argument, an id or a nested JSON text."""
+    leaf = text.leaf
+    said = leaf.kind is LeafKind.STRING and leaf.place.kind is Kind.TEXT and leaf.key in _SPOKEN
+    return said and text.container.parent is None
 
 
 def widened(text: Text, findings: Iterable[Finding]) -> tuple[Finding, ...]:

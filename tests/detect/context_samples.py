@@ -74,12 +74,33 @@ def _token(rng: random.Random) -> str:
     )()
 
 
+def _letters(rng: random.Random) -> str:
+    """Letters that make no word, as keyboards and generators of short passwords give them."""
+    return "".join(rng.choice("qzxvkwjfhgbtd") + rng.choice(_LOWER) for _ in range(rng.randint(4, 6)))
+
+
+def _chosen(rng: random.Random) -> str:
+    """What people choose: two capitalised words, a word and a number, a word that is spelled with digits."""
+    word, other = rng.sample(_NOUNS, 2)
+    return rng.choice(
+        (
+            lambda: f"{word.title()}{other.title()}{rng.choice('!$%&*@?')}{rng.randint(10, 999)}",
+            lambda: f"{word.title()}{rng.randint(100, 9999)}",
+            lambda: f"{word}{rng.randint(10, 999)}{rng.choice('!$*@?')}",
+            lambda: word.replace("e", "3").replace("a", "4").replace("o", "0").replace("l", "1") + "7!",
+        )
+    )()
+
+
 GENERATORS: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "pw": lambda rng: (_weak if rng.random() < 0.4 else _strong)(rng),
     "strong": _strong,
     "dotted": lambda rng: (
         rng.choice(_NOUNS).title() + rng.choice(".@-_=") + rng.choice(_NOUNS) + str(rng.randint(100, 999))
     ),
+    "letters": _letters,
+    "chosen": _chosen,
+    "listed": lambda rng: "-".join(rng.sample(_NOUNS, 3)),
     "words": lambda rng: " ".join(rng.sample(_NOUNS, rng.randint(4, 6))),
     "alnum": lambda rng: _some(rng, _ALNUM, rng.randint(12, 18)),
     "tok": _token,

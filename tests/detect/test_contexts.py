@@ -15,6 +15,7 @@ from tests.detect.context_samples import Labelled, make
 
 CONTEXTS = Path(__file__).parent / "contexts"
 COVERED = {
+    "alone": 0.95,
     "assignments": 0.98,
     "code": 0.95,
     "commands": 0.97,
@@ -22,6 +23,7 @@ COVERED = {
     "headers_logs": 0.97,
     "inline": 0.75,
     "prose": 0.95,
+    "spoken": 0.93,
     "told": 0.94,
 }
 SURROUNDINGS = (

@@ -13,6 +13,7 @@ from localguard.detect.prefilter import Gate
 from localguard.detect.samples import expand
 from localguard.detect.scanner import Scanner, resolve
 from localguard.detect.spans import CUT, LONG_LINE, MAX_RUN, MAX_WINDOW
+from localguard.detect.structured import MESSAGE
 
 SOURCES = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
 PLANTED = (
@@ -302,6 +303,15 @@ def test_rules_stop_between_windows_when_their_time_is_over(scanner: Scanner) ->
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_text_that_is_one_id_and_nothing_else_is_left_alone(scanner: Scanner, seed: int) -> None:
-    for template in ("ses_{alnum:26}", "{alnum:32}", "run-{lower_digit:24}", "{b64url:40}"):
+def test_a_message_that_is_one_drawn_token_is_hit(scanner: Scanner, seed: int) -> None:
+    """It was left alone once, since it might be an id. But nobody tells an id and nothing else, while people paste a token so."""
+    for template in ("{alnum:32}", "`{alnum:40}`", "{alnum:24}\n"):
+        text = expand(template, random.Random(seed)).text
+        found = scanner.scan(text)
+        assert [(one.rule, text[one.start : one.end]) for one in found] == [(MESSAGE, text.strip(b"`\n"))]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_message_that_is_one_id_or_digest_is_left_alone(scanner: Scanner, seed: int) -> None:
+    for template in ("ses_{alnum:26}", "run-{lower_digit:24}", "{hex:40}", "{hex:64}", "{uuid}", "{lower_digit:25}"):
         assert scanner.scan(expand(template, random.Random(seed)).text) == [], template

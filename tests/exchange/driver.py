@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from localguard.detect.finding import DataClass, Finding
+from localguard.detect.structured import MESSAGE
 from localguard.exchange.memory import WorkspaceMemory
 from localguard.exchange.reply import ReplyRestorer
 from localguard.exchange.request import Head, Redacted, RequestReading
@@ -26,8 +27,10 @@ _FOUND = re.compile(rb"S3CR-[^~]{1,200}~|(?<![0-9])4111111111111111(?![0-9])|(?<
 
 
 def scan(text: bytes) -> list[Finding]:
-    """Planted secrets, one card number, weak passwords behind `weak=` (not distinctive), mail addresses."""
+    """Planted secrets, one card number, weak passwords behind `weak=` (not distinctive), mail addresses; a text that is `4L0NE…`."""
     found = []
+    if re.fullmatch(rb"4L0NE[a-z]+", text):
+        found.append(Finding(0, len(text), "SECRET", DataClass.SECRET, MESSAGE, True))
     for match in _FOUND.finditer(text):
         value = match.group()
         if value.startswith(b"S3CR-"):

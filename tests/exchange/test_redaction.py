@@ -479,6 +479,43 @@ def test_an_item_and_a_member_of_the_same_bytes_are_told_apart(first: Any, secon
     assert leaks(workspace.send(CHAT, second).body) == []
 
 
+ALONE = "4L0NEabcdefghijklmnop"
+
+
+@pytest.mark.parametrize(
+    ("format", "body"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": ALONE}]}),
+        (CHAT, {"messages": [{"role": "tool", "tool_call_id": "c1", "content": ALONE}]}),
+        (CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": ALONE}]}]}),
+        (MESSAGES, {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": ALONE}]}]}),
+        (RESPONSES, {"input": ALONE}),
+        (RESPONSES, {"input": [{"type": "function_call_output", "call_id": "c1", "output": ALONE}]}),
+        (GEMINI, {"contents": [{"role": "user", "parts": [{"text": ALONE}]}]}),
+        (OLLAMA, {"prompt": ALONE}),
+    ],
+)
+def test_a_message_that_is_a_value_and_nothing_else_is_redacted(format: WireFormat, body: Any) -> None:
+    assert ALONE.encode() not in Workspace().send(format, body).body
+
+
+@pytest.mark.parametrize(
+    ("format", "body"),
+    [
+        (CHAT, {"user": ALONE, "messages": [{"role": "user", "content": "hello"}]}),
+        (CHAT, {"messages": [{"role": "user", "content": "hello", "name": ALONE}]}),
+        (CHAT, {"messages": [{"role": "tool", "content": json.dumps({"next": ALONE})}]}),
+        (CHAT, {"messages": [{"role": "tool", "content": json.dumps([ALONE])}]}),
+        (CHAT, {"messages": [{"tool_calls": [{"function": {"name": "f", "arguments": json.dumps({"text": ALONE})}}]}]}),
+        (MESSAGES, {"messages": [{"content": [{"type": "tool_use", "input": {"text": ALONE}}]}]}),
+        (GENERIC, {"cursor": ALONE}),
+        (CHAT, {ALONE: "x", "messages": []}),
+    ],
+)
+def test_a_member_that_is_a_value_and_nothing_else_is_as_likely_an_id(format: WireFormat, body: Any) -> None:
+    assert ALONE.encode() in Workspace().send(format, body).body
+
+
 def test_a_value_under_another_key_is_scanned_again() -> None:
     workspace = Workspace()
     workspace.send(GENERIC, {"note": "hunter"})
