@@ -67,8 +67,8 @@ class ArgumentsRestorer:
 
     @property
     def holds(self) -> bool:
-        """Whether an argument waits for its end to be judged."""
-        return self._kept is not None
+        """Whether an argument waits for its end to be judged, or may have to: a placeholder may have begun."""
+        return self._kept is not None or bool(self._pending)
 
     def copy_for(self, report: Report) -> Self:
         """A restorer that goes on from here and tells `report`: this one stays as it is."""

@@ -33,8 +33,8 @@ class FreeformRestorer:
 
     @property
     def holds(self) -> bool:
-        """Whether the input waits for its end to be judged."""
-        return self._held is not None
+        """Whether the input waits for its end to be judged, or may have to: a placeholder may have begun."""
+        return self._held is not None or bool(self._pending)
 
     def copy_for(self, report: Report) -> Self:
         """A restorer that goes on from here and tells `report`: this one stays as it is."""
