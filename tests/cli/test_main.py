@@ -86,7 +86,16 @@ def test_an_error_has_the_exit_code_of_its_nearest_named_class(error: Localguard
 
 
 def test_every_error_in_the_exit_code_table_exists() -> None:
-    for module in ("config.endpoints", "config.keys", "config.organisation", "proxy.assembly", "proxy.daemon"):
+    collector = ("collector.administration", "collector.database", "collector.serving")
+    guard = (
+        "config.endpoints",
+        "config.git_hooks",
+        "config.keys",
+        "config.organisation",
+        "proxy.assembly",
+        "proxy.daemon",
+    )
+    for module in (*guard, *collector, "sync.agreement"):
         importlib.import_module(f"localguard.{module}")
 
     def names(error: type[Exception]) -> set[str]:
