@@ -18,5 +18,5 @@ if ! command -v npm >/dev/null 2>&1; then
     fi
 fi
 mkdir -p "$clients"
-npm install --silent --no-fund --no-audit --no-package-lock --prefix "$clients" opencode-ai@1.18.33 || missing
+npm install --silent --no-fund --no-audit --no-package-lock --prefix "$clients" opencode-ai@1.18.33 @openai/codex@0.169.0 || missing
 touch "$clients/.installed"

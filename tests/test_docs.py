@@ -11,6 +11,7 @@ import typer.main
 
 from localguard.cli.main import app
 from localguard.config.policy_files import load_policy
+from tests.cli.agents_table import table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -69,6 +70,11 @@ def help_text() -> str:
 def test_the_list_of_commands_in_the_readme_is_that_of_help() -> None:
     listed = next(text for text in blocks("text") if text.startswith("Commands:"))
     assert listed.strip() == commands_in_help(help_text()).strip()
+
+
+def test_the_table_of_agents_in_the_readme_is_that_of_the_catalogue() -> None:
+    listed = README.partition("<!-- agents: ")[2].partition("-->\n")[2].partition("\n\n")[0]
+    assert listed == table()
 
 
 @pytest.mark.parametrize("path", TREE)

@@ -149,6 +149,17 @@ class Log:
                 (_LATEST, time),
             ).fetchall()
 
+    def agents(self) -> dict[str, tuple[str, int]]:
+        """Agent to the time of its latest intent and how many there are, among the latest records only."""
+        with self._errors():
+            rows = self._connection.execute(
+                "SELECT json_extract(metadata, '$.agent') AS agent, max(time), count(*) FROM records"
+                " WHERE seq > (SELECT max(seq) FROM records) - ? AND kind = 'intent' AND metadata IS NOT NULL"
+                " GROUP BY agent HAVING agent IS NOT NULL",
+                (_LATEST,),
+            )
+            return {agent: (time, count) for agent, time, count in rows}
+
     def by_seq(self, seqs: Sequence[int]) -> list[Record]:
         """The records with these numbers, in the order given; those that there are not are left out."""
         found = {one.seq: one for seq in seqs for one in self._select("seq = ?", seq)}
@@ -237,4 +248,4 @@ def _content(text: str | None) -> Any:
 
 _COLUMNS = "seq, kind, time, exchange, session, metadata, findings, local, leaf_hash"
 _LATEST = 10_000
-"""Records among which `intents_since` looks."""
+"""Records among which `intents_since` and `agents` look."""

@@ -24,6 +24,8 @@ class Variable:
     suffix: str = ""
     only_if_set: bool = False
     """Whether setting it changes more than the address, so that it is only redirected, never introduced."""
+    endpoint: str = ""
+    """The endpoint that is meant where several are of the kind."""
 
 
 VARIABLES = (
@@ -59,7 +61,7 @@ def agent_environment(
     """
     chosen: dict[str, str] = {}
     for variable in VARIABLES:
-        address = _address(variable, given.get(variable.name, ""), endpoints, prefix, port)
+        address = guard_address(variable, given.get(variable.name, ""), endpoints, prefix, port)
         if address is not None:
             chosen[variable.name] = address
     loopback = [*filter(None, given.get("NO_PROXY", given.get("no_proxy", "")).split(","))]
@@ -67,9 +69,13 @@ def agent_environment(
     return chosen
 
 
-def _address(variable: Variable, value: str, endpoints: Sequence[Endpoint], prefix: str, port: int) -> str | None:
+def guard_address(variable: Variable, value: str, endpoints: Sequence[Endpoint], prefix: str, port: int) -> str | None:
+    """The guard's address for what an agent is, or would be, pointed at; None where a variable is not to be introduced.
+
+    Raises WrongUse where the value names a provider that no endpoint stands for.
+    """
     if value and not _is_default(variable, value, port):
-        for endpoint in sorted(endpoints, key=lambda endpoint: -len(endpoint.base_url)):
+        for endpoint in sorted(endpoints, key=lambda one: (-len(one.base_url), one.kind not in variable.kinds)):
             rest = _below(_as_url(value), endpoint.base_url)
             if rest is not None:
                 return f"{prefix}/{endpoint.name}{rest}"
@@ -79,7 +85,9 @@ def _address(variable: Variable, value: str, endpoints: Sequence[Endpoint], pref
         )
     if variable.only_if_set:
         return None
-    default = _first(endpoints, variable.kinds)
+    default = next((one for one in endpoints if one.name == variable.endpoint), None) or _first(
+        endpoints, variable.kinds
+    )
     return f"{prefix}/{default.name}{variable.suffix}" if default else None
 
 
@@ -151,7 +159,7 @@ def codex_overrides(
     else:
         key, value = f"model_providers.{provider}.base_url", table.get("base_url", "")
     setting = Variable(key, ("openai",), "/v1")
-    address = _address(setting, value if isinstance(value, str) else "", endpoints, prefix, port)
+    address = guard_address(setting, value if isinstance(value, str) else "", endpoints, prefix, port)
     return [f'{key}="{address}"'] if address else []
 
 

@@ -11,6 +11,7 @@ import typer
 import localguard
 from localguard.cli import (
     agent,
+    agents,
     allow,
     approve,
     audit,
@@ -73,6 +74,7 @@ def _options(
 
 serve.register(app)
 agent.register(app)
+agents.register(app)
 demo.register(app)
 status.register(app)
 tui.register(app)

@@ -69,9 +69,12 @@ _PACKAGES: Final[dict[str, str]] = {
     "@qwen-code/qwen-code": "qwen-code",
     "@mariozechner/pi-coding-agent": "pi",
     "@continuedev/cli": "continue",
+    "cline": "cline",
 }
 """npm packages that an agent's script lies in."""
 
+_PLATFORM: Final = re.compile(r"-(?:linux|darwin|win32)(?:-(?:x64|arm64|musl))*$")
+"""What follows the name of a program that is built for one platform."""
 _VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 _MODEL_SERVER_PORTS: Final = (1234, 11434)
 """LM Studio and Ollama."""
@@ -96,6 +99,7 @@ def agent_of(user_agent: str | None, peer: Peer | None) -> tuple[str | None, str
 
 
 def _agent_of_program(name: str, title: str, script: str | None) -> str | None:
+    name = _PLATFORM.sub("", name)
     if name in _PROGRAMS or title in _PROGRAMS:
         return _PROGRAMS.get(name) or _PROGRAMS[title]
     if script is None:
@@ -104,7 +108,7 @@ def _agent_of_program(name: str, title: str, script: str | None) -> str | None:
     for package, agent in _PACKAGES.items():
         if f"/node_modules/{package}/" in path:
             return agent
-    stem = path.rsplit("/", 1)[-1]
+    stem = _PLATFORM.sub("", path.rsplit("/", 1)[-1])
     return _PROGRAMS.get(re.sub(r"\.(?:[cm]?js|py|exe)$", "", stem).lower())
 
 

@@ -1,4 +1,4 @@
-"""The embedded defaults: the policy `builtin:solo` and one endpoint for every kind with a fixed address.
+"""The embedded defaults: the policy `builtin:solo`, and one endpoint for every address that everybody reaches at the same place.
 
 Built directly, without the policy file's parser, so that a guard without a policy file starts fast.
 """
@@ -28,19 +28,25 @@ FIXED_ADDRESSES: Final[dict[str, FixedAddress]] = {
 }
 """Addresses as the providers' references give them, read 2026-11; the loopback ones are the servers' default ports."""
 
+CODEX: Final = "codex"
+"""The built-in endpoint for Codex with a ChatGPT login, whose models answer at another address than the API's."""
+CHATGPT: Final = FixedAddress("https://chatgpt.com/backend-api/codex", EndpointClass.HOSTED)
+"""As Codex's own source names it, read 2026-11."""
+
 
 def builtin_endpoints() -> tuple[Endpoint, ...]:
-    """Return one endpoint per kind with a fixed address, named like its kind."""
+    """Return one endpoint per kind with a fixed address, named like its kind, and that of Codex's ChatGPT login."""
+    addresses = [(kind, kind, address) for kind, address in FIXED_ADDRESSES.items()]
     return tuple(
         Endpoint(
-            name=kind,
+            name=name,
             kind=kind,
             base_url=address.base_url,
             endpoint_class=address.endpoint_class,
             own_class=address.endpoint_class,
             file=SOLO,
         )
-        for kind, address in FIXED_ADDRESSES.items()
+        for name, kind, address in [*addresses, (CODEX, "openai", CHATGPT)]
     )
 
 

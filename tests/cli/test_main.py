@@ -86,16 +86,7 @@ def test_an_error_has_the_exit_code_of_its_nearest_named_class(error: Localguard
 
 
 def test_every_error_in_the_exit_code_table_exists() -> None:
-    collector = ("collector.administration", "collector.database", "collector.serving")
-    guard = (
-        "config.endpoints",
-        "config.git_hooks",
-        "config.keys",
-        "config.organisation",
-        "proxy.assembly",
-        "proxy.daemon",
-    )
-    for module in (*guard, *collector, "sync.agreement"):
+    for module in ("config.endpoints", "config.keys", "config.organisation", "proxy.assembly", "proxy.daemon"):
         importlib.import_module(f"localguard.{module}")
 
     def names(error: type[Exception]) -> set[str]:

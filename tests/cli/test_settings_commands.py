@@ -27,7 +27,7 @@ def test_an_endpoint_is_added_listed_and_removed(localguard: RunLocally, home: H
 
 def test_endpoints_with_a_fixed_address_are_there_from_the_start(localguard: RunLocally) -> None:
     listed = {entry["name"] for entry in json.loads(localguard("endpoint", "list", "--json")[1])}
-    assert listed == {"openai", "anthropic", "gemini", "lmstudio", "ollama"}
+    assert listed == {"openai", "anthropic", "gemini", "lmstudio", "ollama", "codex"}
 
 
 def test_an_endpoint_that_is_no_policy_is_not_written(localguard: RunLocally, home: Home) -> None:

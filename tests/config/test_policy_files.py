@@ -95,7 +95,14 @@ def test_without_a_file_the_built_in_policy_is_the_user_layer(tmp_path: Path) ->
     layer = load_policy(tmp_path / "policy.toml")
     assert layer.digest == builtin_layer().digest
     assert decide([layer], WORK).effect is Effect.ALLOW
-    assert {endpoint.name for endpoint in layer.endpoints} == {"openai", "anthropic", "gemini", "lmstudio", "ollama"}
+    assert {endpoint.name for endpoint in layer.endpoints} == {
+        "openai",
+        "anthropic",
+        "gemini",
+        "lmstudio",
+        "ollama",
+        "codex",
+    }
 
 
 def test_the_built_in_rules_stay_until_the_file_has_rules(tmp_path: Path) -> None:
