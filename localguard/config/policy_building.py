@@ -43,6 +43,7 @@ from localguard.policy.model import (
     Route,
     Rule,
     Sensitivity,
+    SyncDemand,
     When,
     WorkspaceRule,
 )
@@ -116,6 +117,7 @@ def build_layer(parsed: PolicyFile, name: LayerName, file: str, lines: dict[Path
         experiments=_experiments(parsed) if name is not LayerName.REPOSITORY else Experimenting(),
         approval=_approval(parsed),
         pause=_pause(parsed) if name is not LayerName.REPOSITORY else Pausing(),
+        sync=_sync(parsed) if name is not LayerName.REPOSITORY else None,
         not_applied=tuple(not_applied),
         known_values=KnownValues(
             None if parsed.known_values.files is None else tuple(parsed.known_values.files),
@@ -215,6 +217,11 @@ def _approval(parsed: PolicyFile) -> Approving | None:
     return None if said is None else Approving(said.commit_author, said.merge, tuple(said.branches))
 
 
+def _sync(parsed: PolicyFile) -> SyncDemand | None:
+    table = parsed.sync
+    return None if table is None else SyncDemand(tuple(table.require), table.level, table.to)
+
+
 def _pause(parsed: PolicyFile) -> Pausing:
     if parsed.pause is None:
         return Pausing()
@@ -251,6 +258,7 @@ def _not_applied(parsed: PolicyFile, file: str, line: Callable[..., int]) -> lis
         ("pricing", bool(parsed.pricing.model_fields_set)),
         ("pause", parsed.pause is not None),
         ("experiments", parsed.experiments is not None),
+        ("sync", parsed.sync is not None),
     ):
         if given:
             sentences.append(f"{file}:{line(table)}: a repository cannot set {table}; not applied.")

@@ -307,6 +307,14 @@ class ExperimentsTable(_Table):
     sensitivity: list[Literal["public", "internal", "sensitive", "restricted"]] = ["public", "internal"]
 
 
+class SyncTable(_Table):
+    """`[sync]`: work in these workspaces waits until its developer agreed to sync."""
+
+    require: Globs
+    level: Literal["metadata", "findings"] = "metadata"
+    to: Text | None = None
+
+
 class OrganisationTable(_Table):
     """`[organisation]`: whose policy this is, which revision, and until when it holds. In a signed policy only."""
 
@@ -337,3 +345,4 @@ class PolicyFile(_Table):
     pause: PauseTable | None = None
     approval: ApprovalTable | None = None
     experiments: ExperimentsTable | None = None
+    sync: SyncTable | None = None

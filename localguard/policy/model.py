@@ -365,6 +365,17 @@ class Experimenting:
     sensitivity: frozenset[Sensitivity] = frozenset({Sensitivity.PUBLIC, Sensitivity.INTERNAL})
 
 
+@dataclass(frozen=True, slots=True)
+class SyncDemand:
+    """`[sync]`: work in workspaces that `require` (globs) matches waits until its developer agreed to sync."""
+
+    require: tuple[str, ...]
+    level: str = "metadata"
+    """The least that has to be disclosed: ``metadata`` or ``findings``."""
+    to: str | None = None
+    """The only place that will do; None for any."""
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One whole policy: the organisation's, the user's or a repository's. Compared by identity; `digest` names its text."""
@@ -393,6 +404,7 @@ class Layer:
     approval: Approving | None = None
     """None where the file says nothing of it."""
     experiments: Experimenting = Experimenting()
+    sync: SyncDemand | None = None
     not_applied: tuple[str, ...] = ()
     """What a repository file says in vain because it would loosen: one sentence each, with file and line."""
     organisation: str | None = None

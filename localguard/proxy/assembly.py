@@ -134,6 +134,9 @@ class Assembly:
             layers=lambda: guard.policy.layers,
         )
         switches = RouteSwitches(RoutesFile(home), store, control, callers, lambda: guard.policy.endpoints)
+        syncing = Syncing(home, keys, store, control, callers)
+        stack.push_async_callback(syncing.close)
+        await syncing.start()
         guard = Guard(
             recorder=recorder,
             scan_pool=pool,
@@ -142,6 +145,7 @@ class Assembly:
             asking=asking,
             pause=Pause(store, control, callers, lambda: guard.policy, keep_back),
             switches=switches,
+            syncing=syncing,
             credentials=credentials,
             memories=memories,
             admission=Admission(server.port),
@@ -156,9 +160,6 @@ class Assembly:
         SessionApprovals(home.audit_db, store, control, callers)
         PolicyViews(home.audit_db, recorder, switches, control, lambda: guard.policy, lambda: datetime.now(UTC))
         Executing(asking, control, callers, memories, lambda: guard.policy)
-        syncing = Syncing(home, keys, store, control, callers)
-        stack.push_async_callback(syncing.close)
-        await syncing.start()
         experiments = Experiments(store, control, callers, lambda: guard.policy, watcher.layers)
         made = cls(guard, recorder, store, budgets, experiments, control, source)
         experiments.on_change = lambda: made.apply_policy(error=guard.policy.error)

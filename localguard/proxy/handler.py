@@ -45,6 +45,7 @@ from localguard.proxy.refusals import Refused
 from localguard.proxy.routes import RouteSwitches
 from localguard.proxy.scan_pool import ScannerFailed, ScanPool
 from localguard.proxy.sending import Sending, failed, shape_of
+from localguard.proxy.syncing import Syncing
 from localguard.proxy.traffic import Traffic
 from localguard.proxy.turns import Turns
 from localguard.proxy.upstream import (
@@ -78,11 +79,13 @@ class Guard:
         asking: Asking,
         pause: Pause,
         switches: RouteSwitches,
+        syncing: Syncing,
         clock: Callable[[], datetime],
     ) -> None:
         self.policy = policy
         self._asking = asking
         self._switches = switches
+        self._syncing = syncing
         self._billing = billing
         self._budgets = budgets
         self._traffic = Traffic()
@@ -247,6 +250,9 @@ class Guard:
         objection = self._switches.current.objection(endpoint.name, endpoint.endpoint_class)
         if objection is not None:
             raise Refused(refusals.of_route(*objection))
+        unmet = self._syncing.unmet(exchange.caller) if exchange.has_content else None
+        if unmet is not None:
+            raise Refused(refusals.of_sync(unmet))
         if endpoint.credential != "client" and not exchange.caller.workspace.attributed:
             raise Refused(refusals.unattributed(endpoint))
         for held in facts.held:

@@ -15,6 +15,7 @@ from localguard.policy.budget_words import advice, described
 from localguard.policy.decide import Decision
 from localguard.policy.ledger import Standing, title
 from localguard.policy.model import Effect, Endpoint, Obligation
+from localguard.policy.sync_demand import Unmet
 from localguard.proxy.admission import AdmissionRefused
 from localguard.proxy.connection import BodyError, BodyTooLarge
 from localguard.proxy.headers import EXCHANGE
@@ -235,6 +236,11 @@ def route_refused(decision: Decision | None, why: str) -> Refusal:
 def of_route(reason: str, next_step: str) -> Refusal:
     """The developer switched the endpoint off."""
     return Refusal(403, "route_off", "route", reason, next_step, "policy")
+
+
+def of_sync(unmet: Unmet) -> Refusal:
+    """Policy wants this work's records to be synced, and its developer did not agree to that."""
+    return Refusal(403, "sync_required", "sync", unmet.reason, unmet.next_step, "policy")
 
 
 def of_asking(decision: Decision, exchange: str, answer: Answer | None) -> Refusal:

@@ -16,7 +16,8 @@ from localguard.audit.store import Store
 from localguard.config.home import Home
 from localguard.config.keys import Keys
 from localguard.errors import LocalguardError
-from localguard.proxy.callers import Callers
+from localguard.policy.sync_demand import Agreed, Unmet, unmet
+from localguard.proxy.callers import Caller, Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 from localguard.sync.agreement import Agreement, Agreements
 from localguard.sync.consent import consent_event, end_event, enrolled, proposed
@@ -66,6 +67,16 @@ class Syncing:
         except LocalguardError as error:
             self._problem = str(error)
             log.warning("sync does not run: %s", error)
+
+    def unmet(self, caller: Caller) -> Unmet | None:
+        """What policy demands of this work and was not agreed to."""
+        if all(layer.sync is None for layer in caller.layers):
+            return None
+        theirs = caller.for_organisation
+        places = (*caller.workspace.candidates, *(theirs.workspace.candidates if theirs is not None else ()))
+        agreement = self.agreement
+        agreed = None if agreement is None else Agreed(agreement.level, agreement.to, agreement.exclude)
+        return unmet(caller.layers, list(dict.fromkeys(one.name for one in places)), agreed)
 
     async def close(self) -> None:
         """End the thread; a step that runs is cut off."""

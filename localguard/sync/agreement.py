@@ -19,7 +19,7 @@ from localguard.sync.disclosure import LEVELS, Disclosure
 
 SCHEMES = ("https", "http", "file", "s3", "gs", "az", "otlp+https", "otlp+http")
 """http is for a collector on this machine only."""
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class AgreementInvalid(LocalguardError):
@@ -71,7 +71,7 @@ def check_address(to: str) -> str:
         raise AgreementInvalid(
             "Records go to https:// (a collector), file://, s3://, gs://, az:// or otlp+https://, not there."
         )
-    if parts.scheme in ("http", "otlp+http") and parts.hostname not in _LOOPBACK:
+    if parts.scheme in ("http", "otlp+http") and parts.hostname not in LOOPBACK:
         raise AgreementInvalid("Without TLS records go to this machine only: use https://.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise AgreementInvalid("The address holds no user, password, query or fragment.")

@@ -53,6 +53,7 @@ class DirectorySink:
     """Writes batches of `device` below `root`, which is made where it is missing."""
 
     signs_of_life = False
+    pause = 0.0
 
     def __init__(self, root: Path, device: str) -> None:
         self._place = root / f"device={device}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from localguard.audit.checkpoint import DeviceKey
 from localguard.audit.record import timestamp
 from localguard.config.home import Home
 from localguard.config.keys import DEVICE_KEY, Keys
-from localguard.sync.agreement import Agreement, AgreementInvalid, Agreements
+from localguard.sync.agreement import Agreement, Agreements
 from localguard.sync.collector_sink import CollectorSink
 from localguard.sync.directory import DirectorySink
 from localguard.sync.log_reader import Bounds, LogReader
@@ -43,20 +44,30 @@ def reader_of(home: Home, keys: Keys, bounds: Bounds | None = None) -> LogReader
     )
 
 
-def sink_of(agreement: Agreement, key: DeviceKey) -> Sink:
-    """The sink that an agreement names. Raises AgreementInvalid where this installation cannot reach such a place."""
+def sink_of(agreement: Agreement, key: DeviceKey, held: int | None = None) -> Sink:
+    """The sink that an agreement names; `held` is what it acknowledged before, as this machine remembers.
+
+    Raises AgreementInvalid where this installation cannot reach such a place.
+    """
     parts = urlsplit(agreement.to)
     if parts.scheme == "file":
         return DirectorySink(Path(unquote(parts.path)), key.public.device)
     if parts.scheme in ("https", "http"):
         return CollectorSink(agreement, key)
-    raise AgreementInvalid(f"There is no way to {parts.scheme}:// here.")
+    if parts.scheme in ("otlp+https", "otlp+http"):
+        from localguard.sync.otlp import OtlpSink
+
+        return OtlpSink(agreement, held=held, env=os.environ)
+    from localguard.sync.objects import object_sink
+
+    return object_sink(agreement, key.public.device)
 
 
 def sender_of(home: Home, keys: Keys, agreement: Agreement, *, pace: Pace | None = None) -> Sender:
     """What carries an agreement out. Raises AgreementInvalid, KeychainUnavailable, KeysDamaged."""
-    sink = sink_of(agreement, device_key(keys))
-    return Sender(reader_of(home, keys), sink, agreement, Agreements(home), now=now, pace=pace)
+    agreements = Agreements(home)
+    sink = sink_of(agreement, device_key(keys), agreements.progress().size)
+    return Sender(reader_of(home, keys), sink, agreement, agreements, now=now, pace=pace)
 
 
 def push(sender: Sender, *, going_on: Callable[[int], bool] = lambda sent: True) -> tuple[int, Exception | None]:

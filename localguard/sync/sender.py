@@ -118,7 +118,9 @@ class Sender:
         self._size = receipt.size
         self._told = self._monotonic()
         self._note(Progress(size=receipt.size, sent=self._now()), receipt.note)
-        return records, self._pace.between if records else self._pace.quiet
+        if records and batch.head.last < self._reader.size():
+            return records, self._pace.between
+        return records, max(self._pace.quiet, self._sink.pause)
 
     @staticmethod
     def _acknowledged(receipt: Receipt, expected: int) -> Receipt:

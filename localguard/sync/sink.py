@@ -39,6 +39,8 @@ class Sink(Protocol):
 
     signs_of_life: bool
     """Whether a batch without records is of use to it."""
+    pause: float
+    """Seconds between two batches that it wants at least, unless there is a backlog."""
 
     def resume(self) -> Receipt | None:
         """What it holds; None where it holds nothing yet, or cannot tell. Raises SinkUnavailable, SinkRefused."""

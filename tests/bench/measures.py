@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import log, money, policy, report
+from tests.bench import log, money, policy, report, store
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -466,6 +466,41 @@ async def reports(rounds: int) -> list[Row]:
         ]
 
 
+# the central store
+
+
+async def ingest(rounds: int) -> list[Row]:
+    """Records that one collector process verifies and stores."""
+    found = [await store.ingest() for _ in range(rounds)]
+    rate = statistics.median(one.per_second for one in found)
+    cpu = statistics.median(one.per_cpu_second for one in found)
+    memory = max(one.memory for one in found)
+    return [
+        Row("collector: records a second, one process, PostgreSQL beside it", rate, 5000, "/s", at_least=True),
+        Row("collector: records for a second of its own CPU time", cpu, 5000, "/s", f"{memory:.0f} MB", at_least=True),
+    ]
+
+
+async def backlog(rounds: int) -> list[Row]:
+    """A guard that has much to send."""
+    found = [await store.backlog() for _ in range(rounds)]
+    seconds = statistics.median(one.seconds for one in found)
+    growth = statistics.median(one.growth for one in found)
+    return [
+        Row(f"sync: a backlog of {store.BACKLOG} records", seconds, 60, "s"),
+        Row("sync: growth of the guard's memory meanwhile, at most", growth, 20, "MB"),
+    ]
+
+
+async def questions(rounds: int) -> list[Row]:
+    """The store's views over a million exchanges of 20 days."""
+    found = await store.questions(rounds)
+    return [
+        Row("store: slowest view, one day of a million exchanges", found.day, 0.5, "s"),
+        Row("store: slowest view, all 20 days of them", found.all_days, None, "s", found.slowest),
+    ]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -478,4 +513,7 @@ MEASURES: dict[str, Measure] = {
     "log": appends,
     "million": million,
     "report": reports,
+    "ingest": ingest,
+    "backlog": backlog,
+    "questions": questions,
 }
