@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CLIENTS := .clients
 PORT := 4141
+WORKERS := 3
 
 .PHONY: run test clean
 
@@ -18,7 +19,7 @@ test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	$(BIN)/lint-imports
 	sh packaging/debian.sh
 	$(BIN)/pytest tests/test_docs.py
-	@sh packaging/tests.sh $(BIN)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 $(VENV)/.installed-run: pyproject.toml packaging/venv.sh
 	sh packaging/venv.sh $(VENV) .

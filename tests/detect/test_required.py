@@ -50,7 +50,7 @@ def test_most_gates_are_looked_for_by_their_literals() -> None:
         (rb"(?:abc_)*de+f", {b"d"}),
         (rb"abcd|[0-9a-z]+", set()),
         (rb"abcd\s+efgh", set()),
-        (rb"abcd(?:x\n){5}", set()),
+        (rb"abcd(?:x\n){6}", set()),
         (rb"abcd[^\s]", {b"abcd"}),
         (rb"\xc3\xa9abcd", {b"abcd"}),
         (rb"[[:alpha:]]abcd", set()),

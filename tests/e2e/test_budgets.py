@@ -197,9 +197,9 @@ def test_warnings_come_over_the_live_feed(home: Path, provider: Provider) -> Non
         feed = http.client.HTTPConnection("127.0.0.1", guard.port, timeout=10)
         feed.request("GET", "/-/events", headers={"Authorization": f"Bearer {token}"})
         stream = feed.getresponse()
-        assert stream.readline() == b": listening\n"
-        ask(guard, "compatible", "cent")
         lines = iter(stream.readline, b"")
+        assert b"event: ready\n" in iter(lines.__next__, b"\n")
+        ask(guard, "compatible", "cent")
         assert next(line for line in lines if line.startswith(b"event: budget")) == b"event: budget-warning\n"
         assert json.loads(next(lines).removeprefix(b"data: "))["spent_usd"] == "0.01"
         feed.close()

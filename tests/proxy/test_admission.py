@@ -257,6 +257,18 @@ def test_control_addresses_are_told_apart() -> None:
         (f"/openai/v1/x?key={TOKEN}&a=b", ()),
         (f"/openai/v1/x?a=b&key={TOKEN}", ()),
     ],
+    ids=[
+        "path",
+        "path and bearer",
+        "bearer",
+        "spaces",
+        "x-api-key",
+        "api-key",
+        "x-goog-api-key",
+        "own header",
+        "first parameter",
+        "last parameter",
+    ],
 )
 def test_a_local_token_is_taken_out_wherever_it_may_stand(target: str, headers: tuple[tuple[str, str], ...]) -> None:
     admitted = admit(target, *headers, ("X-Kept", "1"))
