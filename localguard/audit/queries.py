@@ -47,9 +47,22 @@ class Log:
         """Close the connection. Twice is fine."""
         self._connection.close()
 
-    def tail(self, limit: int = 50, after_seq: int | None = None, kind: str | None = None) -> list[Record]:
-        """Records in order of seq: the last ``limit`` ones, or with ``after_seq`` the first ``limit`` behind it (to follow)."""
-        where, values = ("kind = ?", [kind]) if kind else ("1", [])
+    def tail(
+        self,
+        limit: int = 50,
+        after_seq: int | None = None,
+        kind: str | None = None,
+        *,
+        session: str | None = None,
+        since: str | None = None,
+    ) -> list[Record]:
+        """Records in order of seq: the last ``limit`` ones, or with ``after_seq`` the first ``limit`` behind it (to follow).
+
+        Of a kind, of a session, from a time (RFC 3339) on, where these are given.
+        """
+        asked = {"kind = ?": kind, "session = ?": session, "time >= ?": since}
+        where = " AND ".join(["1", *(condition for condition, value in asked.items() if value is not None)])
+        values = [value for value in asked.values() if value is not None]
         if after_seq is None:
             newest = self._select(f"{where} ORDER BY seq DESC LIMIT ?", *values, limit)
             return newest[::-1]

@@ -11,6 +11,19 @@ PRUNABLE = ("intent", "outcome", "refusal", "control")
 """Kinds of records. Checkpoints stay whole: they are what the rest is checked against."""
 _STEP = 500
 """Records at a time."""
+_PATIENCE_MS = 200
+"""For a reader; meanwhile no record is written."""
+
+
+def empty_wal(connection: sqlite3.Connection) -> bool:
+    """Check the WAL in and cut it off, as it holds what records were before they were pruned; False where a reader is in the way."""
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    try:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
+    return not busy
 
 
 @dataclass(frozen=True, slots=True)

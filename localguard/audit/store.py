@@ -33,7 +33,7 @@ from localguard.audit.metadata_calls import MetadataCallKind, MetadataCalls, met
 from localguard.audit.pending import Pending, Receipt, tell, thread_waiter
 from localguard.audit.record import KINDS, RecordInvalid, Scrub
 from localguard.audit.recovery import unknown_outcomes
-from localguard.audit.retention import Retention
+from localguard.audit.retention import Retention, empty_wal
 from localguard.audit.schema import (
     MOVED,
     LogUnavailable,
@@ -210,12 +210,15 @@ class Store:
     def prune(self, retention: Retention, before: str) -> int:
         """Drop the sections that `retention` names from records before a time; returns how many records lost some.
 
-        Hashes stay, so that the tree and every proof hold. In bounded steps, between which records are written. Blocks.
+        Hashes stay, so that the tree and every proof hold. In bounded steps, between which records are written. Blocks. A copy stays in the
+        WAL while a reader is in the middle of it, at the latest until the log is closed.
         Raises LogUnavailable; what was dropped by then stays dropped.
         """
         pruned = 0
         while step := self._on_writer(lambda connection: retention.step(connection, before)):
             pruned += step
+        if pruned:
+            self._on_writer(empty_wal)
         return pruned
 
     def _on_writer(self, job: "Callable[[sqlite3.Connection], T]", *, checkpoint: bool = False) -> "T":

@@ -92,14 +92,21 @@ def tail(
     number: Annotated[int, typer.Option("-n", "--number", min=1, max=100_000, help="How many records.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new records until interrupted.")] = False,
     kind: Annotated[Kind | None, typer.Option("--kind", help="Only records of this kind.")] = None,
+    session: Annotated[str | None, typer.Option("--session", help="Only records of this session.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only records since: 2h, or a time (UTC, ISO 8601)."),
+    ] = None,
     home: HomeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Show the newest records, oldest first."""
     from localguard.audit.queries import Log
+    from localguard.cli.clock import moment
 
+    start = moment(since, "--since") if since is not None else None
     with Log(located(home).audit_db) as log:
-        records = log.tail(number, kind=kind)
+        records = log.tail(number, kind=kind, session=session, since=start)
         seen = records[-1].seq if records else 0
         while True:
             for record in records:
@@ -108,7 +115,7 @@ def tail(
             if not follow:
                 return
             time.sleep(_FOLLOW_SECONDS)
-            records = log.tail(1_000, after_seq=seen, kind=kind)
+            records = log.tail(1_000, after_seq=seen, kind=kind, session=session, since=start)
 
 
 def show(exchange: _ExchangeArgument, home: HomeOption = None) -> None:

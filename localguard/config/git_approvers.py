@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localguard.config.git_commits import read_git
+from localguard.config.git_program import read_git
 
 _MOST_COMMITS: Final = 500
 _MOST_BRANCHES: Final = 20

@@ -1,25 +1,16 @@
 """The people of a repository, as its history names them."""
 
-import os
 import re
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from localguard.config.git_program import read_git
 
 _COMMITS: Final = 2_000
 _MAX_AUTHORS: Final = 500
 _SECONDS: Final = 5.0
 _LISTED: Final = (f"-n{_COMMITS}", "--format=%an%n%ae%n%cn%n%ce", "--no-show-signature", "--no-patch", "--all")
-HARMLESS: Final = ("--no-pager", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false")
-LOCAL: Final = {
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-}
-"""A repository's own configuration may name programs for `git log` to run (to check signatures) and places to fetch what
-is missing from: none is run, and none is asked (P9)."""
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]{2,}")
 _NO_PERSON: Final = re.compile(r"\bbot\b|\[bot\]|noreply|^root$|^github$", re.IGNORECASE)
 
@@ -29,16 +20,8 @@ def authors(root: Path) -> tuple[str, ...]:
 
     Bots and `noreply` addresses are nobody. Empty where git is not there, is slow, or the directory is no repository.
     """
-    command = ["git", *HARMLESS, "-C", str(root), "log", *_LISTED]
-    try:
-        listed = subprocess.run(
-            command, env={**os.environ, **LOCAL}, capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    if listed.returncode != 0:
-        return ()
-    return tuple(_people(listed.stdout.decode("utf-8", "replace").split("\n")))[:_MAX_AUTHORS]
+    listed = read_git(root, "log", *_LISTED, seconds=_SECONDS)
+    return tuple(_people((listed or "").split("\n")))[:_MAX_AUTHORS]
 
 
 def _people(lines: Iterable[str]) -> list[str]:

@@ -1,17 +1,14 @@
 """What became of commits: kept, reverted or gone, as a repository says now."""
 
-import os
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from localguard.config.git_authors import HARMLESS, LOCAL
+from localguard.config.git_program import read_git
 
-_SECONDS: Final = 10.0
 _MOST: Final = 500
 _NAME: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REVERTS: Final = re.compile(r"This reverts commit ([0-9a-f]{40}(?:[0-9a-f]{24})?)")
@@ -63,13 +60,3 @@ def _before(root: Path, commits: Iterable[str], since: str) -> set[str]:
         for name, _, made in (line.partition(" ") for line in (shown or "").split("\n"))
         if made and int(made) < moment
     }
-
-
-def read_git(root: Path, *arguments: str) -> str | None:
-    """The output of a command that only reads, None where it fails."""
-    command = ["git", *HARMLESS, "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(command, env={**os.environ, **LOCAL}, capture_output=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None

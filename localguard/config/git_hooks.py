@@ -12,15 +12,13 @@ The git directory is the one that all work trees of the repository share. Nothin
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Literal
 
-from localguard.config.git_authors import HARMLESS, LOCAL
+from localguard.config.git_program import git_output
 from localguard.errors import LocalguardError
 
 HOOK = "commit-msg"
@@ -29,7 +27,6 @@ _END = "exit 0\n# localguard's hook ends here\n"
 _MADE = "# The directory of this hook was made for it.\n"
 _OURS = "localguard-hooks"
 _STATE = "installed.json"
-_SECONDS = 10.0
 _CHAINED = frozenset(
     {"applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg"}
     | {"post-commit", "pre-rebase", "post-checkout", "post-merge", "pre-push", "post-rewrite", "sendemail-validate"}
@@ -311,16 +308,5 @@ _SCRIPT = r"""#!/bin/sh
 
 def _git(directory: Path, *arguments: str) -> str | None:
     """The output of a git command, None where it fails."""
-    command: Sequence[str] = ("git", *HARMLESS, "-C", str(directory), *arguments)
-    try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, **LOCAL},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return os.fsdecode(done.stdout).rstrip("\n") if done.returncode == 0 else None
+    output = git_output(directory, *arguments)
+    return None if output is None else os.fsdecode(output).rstrip("\n")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from localguard.redact.places import writes_files
+from localguard.wire.format import texts as strings
 
 _COMMAND_ARGUMENTS = ("command", "cmd", "commands", "script", "chars", "input")
 _READING_COMMANDS = frozenset({"view", "undo_edit"})
@@ -62,7 +63,7 @@ def edited_files(call: ToolCall) -> list[str]:
     writes = writes_files(call.tool)
     if writes or "*** Begin Patch" in call.arguments:
         arguments = _parsed(call.arguments)
-        texts = list(_texts(call.arguments if arguments is None else arguments))
+        texts = list(strings(call.arguments if arguments is None else arguments))
         if writes and isinstance(arguments, dict) and arguments.get("command") not in _READING_COMMANDS:
             paths += _paths(arguments, _MAX_DEPTH)
         for text in texts:
@@ -119,19 +120,6 @@ def _paths(value: object, depth: int) -> Iterator[str]:
             for one in value.values():
                 if isinstance(one, list):
                     yield from _paths(one, depth - 1)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """The strings of parsed arguments, whatever holds them."""
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
-            pending += reversed(one)
-        elif isinstance(one, dict):
-            pending += reversed(one.values())
 
 
 def _each_once(paths: list[str]) -> list[str]:

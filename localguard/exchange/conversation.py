@@ -4,12 +4,12 @@ What is told apart are the system's words and the first of the user. They come a
 turn to turn (`cache_control`) and ids are no part of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from localguard.wire.format import mapping
+from localguard.wire.format import mapping, texts
 
 _SYSTEM_MEMBERS = ("system", "instructions", "systemInstruction", "system_instruction")
-_ITEM_MEMBERS = ("messages", "input", "contents")
+ITEM_MEMBERS = ("messages", "input", "contents")
 _SYSTEM_ROLES = ("system", "developer")
 _NO_TEXT = frozenset({"cache_control", "id", "name", "role", "status", "type"})
 
@@ -22,15 +22,15 @@ def opening(member: str, value: object) -> tuple[str, str] | None:
     if not member:
         return _opening_of_body(value) if isinstance(value, dict) else None
     if member in _SYSTEM_MEMBERS:
-        return "instructions", "\n".join(_texts(value))
-    if member not in _ITEM_MEMBERS:
+        return "instructions", "\n".join(texts(value, _NO_TEXT))
+    if member not in ITEM_MEMBERS:
         return None
     if isinstance(value, str):
         return "user", value
     role = mapping(value).get("role", "user" if member == "contents" else None)
     if role in _SYSTEM_ROLES:
-        return "system", "\n".join(_texts(value))
-    return ("user", "\n".join(_texts(value))) if role == "user" else None
+        return "system", "\n".join(texts(value, _NO_TEXT))
+    return ("user", "\n".join(texts(value, _NO_TEXT))) if role == "user" else None
 
 
 def leading(openings: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -50,21 +50,9 @@ def started_by(openings: Iterable[tuple[str, str]]) -> str | None:
 
 def _opening_of_body(body: dict[str, object]) -> tuple[str, str] | None:
     openings: list[tuple[str, str]] = []
-    for name in (*_SYSTEM_MEMBERS, *_ITEM_MEMBERS):
+    for name in (*_SYSTEM_MEMBERS, *ITEM_MEMBERS):
         value = body.get(name)
-        items = value if isinstance(value, list) and name in _ITEM_MEMBERS else [value]
+        items = value if isinstance(value, list) and name in ITEM_MEMBERS else [value]
         openings += [said for item in items if item is not None and (said := opening(name, item))]
     started = started_by(openings)
     return None if started is None else ("user", started)
-
-
-def _texts(value: object) -> Iterator[str]:
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, list):
-            pending += reversed(one)
-        elif isinstance(one, dict):
-            pending += [inner for name, inner in reversed(one.items()) if name not in _NO_TEXT]

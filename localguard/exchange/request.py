@@ -17,7 +17,7 @@ from localguard.detect.documents import DocumentText
 from localguard.detect.finding import Finding
 from localguard.detect.types import TYPE_PRECEDENCE
 from localguard.exchange.claims import claims_of
-from localguard.exchange.conversation import opening, started_by
+from localguard.exchange.conversation import ITEM_MEMBERS, opening, started_by
 from localguard.exchange.facts import (
     Facts,
     asks_for_json,
@@ -249,15 +249,18 @@ class RequestReading:
         )
 
     def _newest_first(self) -> Iterator[object]:
-        """What the pieces hold that were not there in an earlier request, up to the first item that was."""
+        """What the history's items hold that were not there in an earlier request, up to the first one that was."""
         for work in reversed(self._works):
-            if work.texts is not None:
-                yield work.texts.document.value
-            elif _INDEX.search(work.piece.where):
+            if (
+                work.piece.member and work.piece.member not in ITEM_MEMBERS
+            ):  # tools and the like, which stand behind it in some bodies
+                continue
+            if work.texts is None:
                 return
+            yield work.texts.document.value
 
     def _alike(self, started: str | None) -> bytes:
-        items = (work for work in reversed(self._works) if _INDEX.search(work.piece.where))
+        items = (work for work in reversed(self._works) if work.piece.member in ITEM_MEMBERS)
         last = next(items, self._works[-1] if self._works else None)
         size, end = len(self._body).to_bytes(8), b"" if last is None else last.digest
         return self._memory.digest(b"alike", size, (started or "").encode("utf-8", "surrogatepass"), end)

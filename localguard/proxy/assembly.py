@@ -111,7 +111,7 @@ class Assembly:
         recorder = Recorder(store, control, early)
         tasks = DeclaredTasks()
         callers = Callers(Tokens(home), tasks)
-        LogUpkeep(store, keys, memories, control, callers)
+        LogUpkeep(home.audit_db, store, keys, memories, control, callers)
         TaskBoard(tasks, store, control, lambda: guard.policy.workspaces)
         SessionOutcomes(home, store, control, callers)
         ExchangeViews(home.audit_db, recorder, control)

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from localguard.audit.erasure import erasure_event, name_in_metadata
 from localguard.audit.record import RecordInvalid, timestamp
@@ -19,7 +20,10 @@ from localguard.proxy.live import Memories
 class LogUpkeep:
     """The control calls. What cannot be undone is recorded before it is done."""
 
-    def __init__(self, store: Store, keys: Keys, memories: Memories, control: Control, callers: Callers) -> None:
+    def __init__(
+        self, database: Path, store: Store, keys: Keys, memories: Memories, control: Control, callers: Callers
+    ) -> None:
+        self._database = database
         self._store = store
         self._keys = keys
         self._memories = memories
@@ -48,6 +52,7 @@ class LogUpkeep:
             ) from None
         dropped = await asyncio.to_thread(self._store.prune, retention, before)
         self._store.note("control", metadata=retention.event(before, dropped))
+        self._database.with_name("search.db").unlink(missing_ok=True)  # it has words of what was dropped
         return {"records": dropped}
 
     async def _erase(self, given: Arguments) -> Mapping[str, object]:

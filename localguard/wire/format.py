@@ -1,6 +1,6 @@
 """What a wire format is: two place tables, the members that hold the history, and a reader of streamed replies."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -129,6 +129,19 @@ def integer(value: object) -> int:
 def mapping(value: object) -> Mapping[str, Any]:
     """`value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def texts(value: object, without: Collection[str] = ()) -> Iterator[str]:
+    """The strings of parsed JSON in order, whatever holds them, but for the members named in `without`."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            pending += reversed(one)
+        elif isinstance(one, dict):
+            pending += [inner for name, inner in reversed(one.items()) if name not in without]
 
 
 def objects(value: object) -> list[tuple[int, JsonObject]]:

@@ -9,7 +9,8 @@ from localguard.audit.export import check_lines, export_lines
 from localguard.audit.queries import Log
 from localguard.audit.record import timestamp
 from localguard.audit.retention import Retention
-from localguard.audit.store import Store
+from localguard.audit.schema import connect_reader
+from localguard.audit.store import Limits, Store
 from localguard.audit.verify import verify
 from tests.audit.samples import FINDINGS, INTENT, INTENT_LOCAL, OUTCOME, SetClock
 
@@ -75,3 +76,33 @@ def test_what_is_still_open_is_left_alone(tmp_path: Path) -> None:
         store.append("intent", exchange="x1", metadata=INTENT).result(10)
         clock.move(days=1)
         assert store.prune(Retention(), timestamp(clock())) == 0
+
+
+def test_no_file_of_a_running_log_holds_what_was_pruned(tmp_path: Path) -> None:
+    path, clock = tmp_path / "audit.db", SetClock()
+    with Store.open(path, clock=clock) as store:
+        for number in range(50):
+            local = {**INTENT_LOCAL, "branch": f"secret-project-{number}"}
+            store.append("intent", exchange=f"x{number}", metadata=INTENT, local=local)
+            store.append("outcome", exchange=f"x{number}", metadata=OUTCOME)
+        clock.move(days=1)
+        assert store.prune(Retention(("local",)), timestamp(clock())) == 100
+        for file in tmp_path.iterdir():
+            assert b"secret-project" not in file.read_bytes(), file
+        store.append("control", metadata={"event": "start"}).result(10)
+    assert verify(path).consistent
+
+
+def test_a_reader_that_is_in_the_middle_keeps_the_rest_out_until_the_next_time(tmp_path: Path) -> None:
+    """What a reader still looks at stays in the WAL; the guard goes on, and it goes with the next checkpoint of the WAL."""
+    path, clock = tmp_path / "audit.db", SetClock()
+    with Store.open(path, clock=clock, limits=Limits(busy=0.05)) as store:
+        store.append("control", metadata={"event": "secret-event"}).result(10)
+        reader = connect_reader(path)
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM records").fetchone() == (1,)
+        clock.move(days=1)
+        assert store.prune(Retention(), timestamp(clock())) == 1
+        assert store.append("control", metadata={"event": "start"}).result(10).seq == 2
+        reader.close()
+    assert b"secret-event" not in path.read_bytes()

@@ -485,6 +485,40 @@ def test_a_file_that_is_no_database_is_left_as_it_is(path: Path) -> None:
         Log(path)
 
 
+OLDER = {
+    1: "DROP TABLE tree_tiles; DROP INDEX records_checkpoint; DROP TABLE charges; PRAGMA user_version = 1",
+    2: "DROP TABLE tree_tiles; DROP INDEX records_checkpoint; PRAGMA user_version = 2",
+}
+"""What takes a log of today back to an older version."""
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_a_log_of_an_older_version_is_read_as_it_is_and_brought_up_at_the_next_start(path: Path, version: int) -> None:
+    def schema() -> list[tuple[object, ...]]:
+        connection = sqlite3.connect(path)
+        found = connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+        connection.close()
+        return found
+
+    with Store.open(path, clock=SetClock()) as store:
+        for number in range(300):
+            store.append("intent", exchange=f"x{number}", metadata=INTENT)
+            store.append("outcome", exchange=f"x{number}", metadata=OUTCOME)
+    now, root = schema(), verify(path).root
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(OLDER[version])
+    connection.close()
+    assert verify(path).consistent
+    with Store.open(path, clock=SetClock()) as store:
+        assert intent(store, "y1").seq == 601
+        outcome(store, "y1")
+    assert schema() == now
+    report = verify(path)
+    assert report.consistent, report
+    assert report.records == 602
+    assert report.root != root
+
+
 def test_a_log_of_a_newer_version_is_refused(path: Path) -> None:
     Store.open(path, clock=SetClock()).close()
     connection = sqlite3.connect(path)

@@ -1,5 +1,9 @@
 """`localguard audit`: anchors from files and addresses, and what it hands out."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -122,3 +126,38 @@ def test_without_a_guard_the_command_destroys_the_key_itself_and_says_so_in_the_
     assert metadata is not None
     assert (metadata["event"], metadata["detail"]["workspace"]) == ("erase", "payments")
     assert verify(home.audit_db, anchors=[anchor]).consistent
+
+
+def test_the_tail_is_narrowed_by_kind_session_and_time(localguard: RunLocally, home: Home) -> None:
+    home.create()
+    clock = SetClock()
+    with Store.open(home.audit_db, clock=clock) as store:
+        for number, session in enumerate(("a", "b", "a")):
+            store.append("intent", exchange=f"x{number}", session=session, metadata=INTENT).result(10)
+            store.append("outcome", exchange=f"x{number}", session=session, metadata=OUTCOME).result(10)
+            clock.move(days=1)
+
+    def seqs(*filters: str) -> list[int]:
+        return [json.loads(line)["seq"] for line in localguard("audit", "tail", "--json", *filters)[1].splitlines()]
+
+    assert seqs() == [1, 2, 3, 4, 5, 6]
+    assert seqs("--session", "a") == [1, 2, 5, 6]
+    assert seqs("--session", "a", "--kind", "intent", "--since", "2026-02-01") == [5]
+    assert seqs("--since", "2026-02-01", "-n", "2") == [5, 6]
+    assert localguard("audit", "tail", "--since", "yesterday")[0] == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a terminal")
+def test_who_waits_at_a_terminal_sees_a_bar(home: Home, anchor: bytes) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "localguard.cli.main", "audit", "verify"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=environment, timeout=60, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert "records" in shown
+    assert "100%" in shown
+    assert b"Internally consistent: 6 records." in done.stdout

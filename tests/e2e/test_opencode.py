@@ -49,7 +49,7 @@ class Model:
             return Turn(text="Rotating the settings")  # a title for the session
         path = str(self._work / "settings.conf")
         results = asked.results
-        steps = (self._read, self._edit, self._edit_password, self._here_document, self._write)
+        steps = (self._read, self._edit, self._edit_password, self._here_document, self._write, self._test)
         if len(results) < len(steps):
             return steps[len(results)](path, results)
         return Turn(text=f"Done for {asked.user}:\n{_seen(results[0], '# settings', 'github_token')}", piece=4)
@@ -78,9 +78,25 @@ class Model:
         content = f"tls:\n  name: copy\n---\n{key}\n"
         return Turn(calls=(call("write", filePath=str(self._work / "copy.yaml"), content=content),), piece=3)
 
+    def _test(self, path: str, results: tuple[str, ...]) -> Turn:
+        command = "python3 -m unittest -q check_settings 2>&1 | grep -E '^(OK|FAILED)'"
+        return Turn(calls=(call("bash", command=command, description="Run the tests"),), piece=3)
+
+
+INSTRUCTIONS = "Rotate keys of the shop only with a mark above them, and never touch the customers' table."
+CHECK = """import unittest
+
+
+class Settings(unittest.TestCase):
+    def test_they_are_marked(self):
+        self.assertIn("# due for rotation", open("settings.conf").read())
+"""
+
 
 def _prepared(folder: Path) -> Opencode:
     agent = Opencode.at(folder)
+    (agent.work / "AGENTS.md").write_text(INSTRUCTIONS + "\n")
+    (agent.work / "check_settings.py").write_text(CHECK)
     (agent.work / "settings.conf").write_bytes(SETTINGS.encode())
     (agent.work / "key.pem").write_bytes(PEM.encode() + b"\n")
     return agent
@@ -112,7 +128,7 @@ def test_opencode_edits_a_file_full_of_secrets_as_if_nothing_stood_between(provi
     guarded = _prepared(tmp_path / "guarded")
     provider.brain = Model(guarded.work)
     provider.slice = 3
-    with Guard(tmp_path / "lg", policy(provider.port)) as guard:
+    with Guard(tmp_path / "lg", _policy(provider.port)) as guard:
         done = guarded.run(prompt, guard)
         assert done.returncode == 0, done.stderr[-2000:]
         _assert_files(guarded, direct)
@@ -121,6 +137,66 @@ def test_opencode_edits_a_file_full_of_secrets_as_if_nothing_stood_between(provi
         assert Search(VALUES).in_(b"".join(one.everything for one in provider.requests)) == []
         _assert_prefix_stable(provider)
         _assert_recorded(guard, provider)
+        _assert_questions_are_answered(guard, tmp_path / "bundle.txt")
+
+
+def _policy(port: int) -> str:
+    """The shop is a workspace with a cost bucket, and it is said whose the provider's key is and who supports it."""
+    said = 'name = "anthropic"\nidentity = "team"\nsupport = "platform-team"\n'
+    workspace = (
+        '[[workspaces]]\nname = "shop"\nmatch = { remotes = ["github.com/acme/shop*"] }\nsensitivity = "internal"\n'
+        'cost_bucket = "shop-eng"\ntasks = { "topic*" = "upkeep" }\n'
+    )
+    return policy(port, workspace).replace('name = "anthropic"\n', said, 1)
+
+
+def _assert_questions_are_answered(guard: Guard, bundle: Path) -> None:
+    """Which model, endpoint, identity, repository and branch, tools and instructions, commands, and who approved: from the log alone."""
+    session = next(one.session for one in guard.records("intent") if one.session)
+    approved = guard.run("session", "approve", session, "--note", "read and tested", "--port", str(guard.port))
+    assert approved.startswith("Approved: session ")
+    shown = guard.run("session", "show", session)
+    version = re.search(r"agent: opencode (\d+\.\d+)", shown)
+    assert version is not None, shown
+    head = next(one.local["commit"] for one in guard.records("intent") if one.local)
+    expected = (
+        "model asked for: claude-sonnet-4-5",
+        "endpoint: anthropic (hosted)",
+        "credential: client (team)",
+        "cost bucket: shop-eng",
+        "rules: ",
+        "policy: ",
+        "workspace: shop",
+        "repository: github.com/acme/shop",
+        "branch: topic",
+        f"commits: {head}",
+        "task: upkeep",
+        "tools: ",
+        "bash (2)",
+        "edit (2)",
+        "tests run: 1 passed",
+        "instructions: AGENTS.md (",
+        ", as on disk)",
+        "replaced: ",
+        "bash: cat > deploy.env <<'EOF'",
+        "bash: python3 -m unittest -q check_settings",
+        "settings.conf (2)",
+        "copy.yaml (1)",
+        "read and tested",
+    )
+    missing = [line for line in expected if line not in shown]
+    assert not missing, shown
+    guard.run("support-bundle", "--session", session, "--output", str(bundle), "--yes")
+    page = bundle.read_text().split("Summary\n")[0]
+    answers = dict(
+        line.strip().split(": ", 1) for line in page.splitlines() if re.match(r"\s*(?:Which|Whose|Who) ", line)
+    )
+    assert len(answers) == 9
+    assert not [question for question, answer in answers.items() if answer.startswith(("-", "nobody"))], page
+    assert "session-approval" in answers["Who approved"]
+    assert answers["Which commands"].startswith(("cat, python3", "python3, cat"))
+    said = guard.run("explain", next(one.exchange or "" for one in guard.records("outcome") if one.session == session))
+    assert "platform-team" in said
 
 
 def _assert_files(guarded: Opencode, direct: Opencode) -> None:
@@ -138,7 +214,7 @@ def _assert_prefix_stable(provider: Provider) -> None:
         for request in provider.content
         if request.json.get("tools")
     ]
-    assert len(histories) == 6
+    assert len(histories) == 7
     for before, after in pairwise(histories):
         assert after[: len(before)] == before
     heads = {

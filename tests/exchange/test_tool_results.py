@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from localguard.exchange.tool_results import ToolResults, tool_results
+from localguard.wire.messages import MESSAGES
+from tests.exchange.driver import Workspace
 
 CODEX = json.dumps({"output": "no such file", "metadata": {"exit_code": 2, "duration_seconds": 0.1}})
 ITEMS: list[tuple[Any, tuple[int, int]]] = [
@@ -101,3 +103,27 @@ def test_tests_of_an_earlier_turn_are_not_counted_again() -> None:
     items = conversation("chat", "pytest", CODEX_TEXT.format(1, ""))
     assert tool_results([{"messages": [*items, {"role": "assistant", "content": "sorry"}]}]).tests == {}
     assert tool_results([{"messages": [*items, *items]}]).tests == {"failed": 1}
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_results_are_counted_once_wherever_tools_stand_in_the_body(behind: bool) -> None:
+    """opencode sends them behind the messages, and moves its marks for the prompt cache from turn to turn."""
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("bash", "edit")]
+
+    def body(messages: list[Any]) -> bytes:
+        before, after = ({}, {"tools": tools}) if behind else ({"tools": tools}, {})
+        return json.dumps({"model": "m", **before, "messages": messages, **after}).encode()
+
+    workspace = Workspace()
+    said: list[Any] = [{"role": "user", "content": "make it green"}]
+    counted = []
+    workspace.send(MESSAGES, body(said))
+    for number, output in enumerate(("1 failed in 0.1s", "2 passed in 0.1s", "2 passed in 0.1s")):
+        use, result = conversation("messages", "pytest -q | tail -1", output)
+        use["content"][0]["id"] = result["content"][0]["tool_use_id"] = f"toolu_{number}"
+        said += [use, {**result, "content": [{**result["content"][0], "cache_control": {"type": "ephemeral"}}]}]
+        workspace.send(MESSAGES, body(said))
+        assert workspace.reading is not None
+        counted.append(workspace.reading.facts.tool_results.tests)
+        del said[-1]["content"][0]["cache_control"]
+    assert counted == [{"failed": 1}, {"passed": 1}, {"passed": 1}]
