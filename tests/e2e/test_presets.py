@@ -44,6 +44,7 @@ CASES = {
     "open-source": [
         Case("open-source", "", "openai", "gpt-5-mini"),
         Case("open-source", "", "anthropic", "claude-sonnet-4", "policy_denied", "not go on the account of work"),
+        Case("open-source", "", "trial", "gpt-5", "policy_ask", "This endpoint is on trial."),
         Case(HERE, "", "openai", "gpt-5-mini", "policy_denied", "would allow it in another workspace"),
         Case(HERE, "", "anthropic", "claude-sonnet-4"),
     ],
@@ -69,16 +70,21 @@ CASES = {
         Case("services", "incident", "company", "gpt-5"),
         Case("services", "incident", "openai", "gpt-5", "policy_denied", "may not leave the approved boundary"),
         Case("services", "", "openai", "gpt-5"),
+        Case("services", "", "trial", "gpt-5", "policy_ask", "This endpoint is on trial."),
+        Case("services", "incident", "trial", "gpt-5", "policy_denied", "may not leave the approved boundary"),
     ],
     "documentation": [
         Case("product", "docs", "openai", "gpt-5-mini"),
         Case("product", "docs", "ollama", "qwen3:8b"),
         Case("product", "docs", "openai", "gpt-5", "policy_denied", "cheaper or local models"),
         Case("product", "refactoring", "openai", "gpt-5"),
+        Case("product", "docs", "trial", "gpt-5-mini", "policy_ask", "This endpoint is on trial."),
     ],
     "sensitive-code": [
         Case("payments", "", "company", "gpt-5"),
         Case("payments", "", "openai", "gpt-5", "policy_denied", "approved enterprise endpoints only"),
+        Case("payments", "", "trial", "gpt-5", "policy_denied", "approved enterprise endpoints only"),
+        Case(HERE, "", "trial", "gpt-5", "policy_ask", "This endpoint is on trial."),
         Case(HERE, "", "openai", "gpt-5"),
     ],
     "expensive-models": [
@@ -90,6 +96,7 @@ CASES = {
         Case("serious", "", "company", "gpt-5"),
         Case("serious", "", "openai", "gpt-5", "policy_denied", "Personal keys are never used for serious work"),
         Case("sketches", "", "openai", "gpt-5"),
+        Case("sketches", "", "anthropic", "claude-opus-4", "policy_ask", "paid by yourself"),
     ],
 }
 
@@ -138,8 +145,14 @@ def machine(
         yield Machine(request.param, started, user)
 
 
+COMPANY = ("documentation", "sensitive-code", "incident", "open-source", "personal-keys")
+"""Policies of a company; the sixth, of expensive models, asks in the evening only and has a test of its own."""
+
+
 def test_every_preset_is_shown() -> None:
     assert set(CASES) == {*PRESETS, *EXAMPLES}
+    for name in COMPANY:
+        assert {case.code for case in CASES[name]} >= {None, "policy_denied", "policy_ask"}, name
 
 
 def test_a_preset_allows_and_refuses_what_it_says(machine: Machine, provider: Provider) -> None:
