@@ -7,6 +7,7 @@ lost (it adopts what its agent leaves behind, on Linux), and everything there is
 
 What this does not stop: a program of the same user that means to deceive. It can clear its environment and open a terminal
 program, hand its work to a service (`systemd-run`, `at`, a running tmux, `ssh` to this machine), or type into a person's terminal.
+On macOS what an agent leaves behind is not adopted, and only descent, environment and age tell.
 """
 
 import os
@@ -77,6 +78,8 @@ class Forebear:
     """It is a `localguard run`: what is below it is its agent's."""
     entered: bool = False
     """It came from outside of this container."""
+    started_at_login: bool = False
+    """The desktop, or the user's service manager, started it as a part of localguard."""
 
     @property
     def adopts(self) -> bool:
@@ -97,7 +100,7 @@ def agent_behind(line: Sequence[Forebear], agents: Mapping[int, float | None]) -
     if any(one.marked for one in line):
         return "its environment is an agent's"
     own = [one for one in line if not one.adopts]
-    if any(one.entered or one.name in TERMINALS for one in own):
+    if any(one.entered or one.started_at_login or one.name in TERMINALS for one in own):
         return None
     begun = [started for started in agents.values() if started is not None]
     known = [one.started for one in own if one.started is not None]
@@ -123,6 +126,7 @@ def _by_proc(pid: int) -> Iterator[Forebear]:
             marked=_is_marked(_strings(f"/proc/{pid}/environ")),
             supervises=_is_run([one.decode("utf-8", "replace") for one in _strings(f"/proc/{pid}/cmdline")]),
             entered=parent == 0 and pid != 1,
+            started_at_login=_is_unit_of_ours(_strings(f"/proc/{pid}/cgroup")),
         )
         pid = parent
 
@@ -143,6 +147,12 @@ def _is_run(arguments: Sequence[str]) -> bool:
     names = [argument.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".exe") for argument in arguments]
     ours = next((at for at, name in enumerate(names[:8]) if name in ("localguard", "localguard.cli.main")), None)
     return ours is not None and "run" in arguments[ours + 1 : ours + 2]
+
+
+def _is_unit_of_ours(groups: Sequence[bytes]) -> bool:
+    """Whether a process is in a service unit of ours (systemd names the control group after it)."""
+    leaf = groups[0].strip().rpartition(b"/")[2] if groups else b""
+    return leaf.endswith(b".service") and b"localguard" in leaf
 
 
 def _by_psutil(pid: int) -> Iterator[Forebear]:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from aiohttp import web
 
 from localguard.config.agents import agent_of
-from localguard.config.lineage import agent_behind, lineage
+from localguard.config.lineage import Forebear, agent_behind, lineage
 from localguard.config.peer import Peer, PeerFinder, owner_of
 from localguard.config.policy_files import RepositoryPolicies
 from localguard.config.workspace_tokens import Binding, Tokens
@@ -32,6 +32,8 @@ _FRESH = 2.0
 _LOCATED = 1.0
 """Seconds for which requests of one kind from one process are one caller's: by then a token that was revoked, and a
 repository's policy that changed, count."""
+_LEAVES_BEHIND = 12 * 3600.0
+"""Seconds after an agent's last request for which something of no known origin may be what it left behind."""
 _MAX_KINDS = 16
 _MAX_SENDERS = 256
 
@@ -110,6 +112,13 @@ class _Origin:
     located_until: float = 0.0
 
 
+class _Sender(NamedTuple):
+    """When a process that sends model traffic was started (see `lineage`), and when it did so last (monotonic)."""
+
+    started: float | None
+    sent: float
+
+
 class _Kind(NamedTuple):
     """What of a request, beside its origin, says who calls."""
 
@@ -130,8 +139,8 @@ class Callers:
         self._finder = PeerFinder()
         self._finding = asyncio.Lock()
         self._repositories = RepositoryPolicies()
-        self._senders: OrderedDict[int, float | None] = OrderedDict()
-        """Processes that sent model traffic, and when they were started; the latest last."""
+        self._senders: OrderedDict[int, _Sender] = OrderedDict()
+        """Processes that sent model traffic; the latest last."""
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, _Origin] = WeakKeyDictionary()
         self._origins: WeakValueDictionary[Peer | None, _Origin] = WeakValueDictionary()
 
@@ -187,7 +196,7 @@ class Callers:
         workspace = self._with_tasks(workspace)
         agent, version = agent_of(kind.user_agent, origin.peer)
         if origin.peer is not None and origin.peer.pid is not None:
-            self._senders[origin.peer.pid] = origin.peer.started
+            self._senders[origin.peer.pid] = _Sender(origin.peer.started, time.monotonic())
             self._senders.move_to_end(origin.peer.pid)
             while len(self._senders) > _MAX_SENDERS:
                 self._senders.popitem(last=False)
@@ -222,13 +231,20 @@ class Callers:
         asking = () if asked_by is None else (_process(asked_by),)
         for pid in (*(() if peer is None or peer.pid is None else (peer.pid,)), *asking):
             line = await asyncio.to_thread(lineage, pid)
-            reason = agent_behind(line, self._senders) if self._senders else None
+            agents = self._agents(line)
+            reason = agent_behind(line, agents) if agents else None
             if reason is not None:
                 raise ControlRefused(
                     403, f"An agent cannot {what}. Do it in a terminal of your own, opened by you ({reason})."
                 )
         if sys.platform == "linux" and any(owner_of(pid) != os.geteuid() for pid in asking):
             raise ControlRefused(403, "The process that asked for this has gone, or is another user's.")
+
+    def _agents(self, line: Sequence[Forebear]) -> dict[int, float | None]:
+        """The senders that something of no known origin may come from, and all that stand in `line`: when they were started."""
+        lately = time.monotonic() - _LEAVES_BEHIND
+        above = {one.pid for one in line}
+        return {pid: one.started for pid, one in self._senders.items() if one.sent > lately or pid in above}
 
     async def _origin(self, request: web.BaseRequest) -> _Origin:
         transport = request.transport

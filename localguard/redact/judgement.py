@@ -14,6 +14,8 @@ from localguard.redact.vault import Vault
 
 MOST_SHOWN = 1000
 """Characters of an argument that a person is asked about: all of it, as nobody can allow what is not shown."""
+MOST_ASKED = 20
+"""Arguments of one reply that a person is asked about: who is asked more often does not read what they allow."""
 _UNSURE = "it cannot be told how its value would be quoted there"
 
 
@@ -73,9 +75,14 @@ def _spellings(place: Place, value: object, vault: Vault) -> dict[str, Spelled]:
 def answered(judged: Judged, value: object, tool: str, argument: str, vault: Vault, report: Report) -> Judged:
     """Return `judged` as a person's answer has it, where one is asked about the secrets that it would withhold.
 
-    Where nobody was asked yet, the report notes what is wanted, and the secrets stay. What cannot be quoted is not asked for.
+    Where nobody was asked yet, the report notes what is wanted, and the secrets stay. Asked about are commands and addresses,
+    which say by themselves where a value would go; not what other arguments of unknown tools take elsewhere, not what cannot
+    be quoted, and never credentials.
     """
     if judged.reason is None or not (report.asks or report.answers):
+        return judged
+    place = places.FREEFORM_PLACE if argument == places.FREEFORM else places.place_of(tool, argument)
+    if place is Place.UNKNOWN or any(known.guarded for known in known_in(value, vault)):
         return judged
     types: list[str] = []
 
@@ -101,6 +108,8 @@ def answered(judged: Judged, value: object, tool: str, argument: str, vault: Vau
     wanted = ValuesWanted(tool, argument, text, judged.reason, tuple(sorted(types)))
     answer = report.answers.get(wanted)
     if answer is None:
+        if len(report.answers) + len(report.wanted) >= MOST_ASKED:
+            return Judged(f"a person was asked {MOST_ASKED} times in this reply: {judged.reason}", judged.spelled)
         if report.asks:
             report.wanted.append(wanted)
         return judged

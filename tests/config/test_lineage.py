@@ -41,6 +41,7 @@ def test_what_an_agent_may_have_started_is_no_person(line: list[Forebear], words
         [Forebear(700, 300.0, "bash"), Forebear(690, 299.0, "sshd-session"), Forebear(300, 10.0, "sshd"), INIT],
         [Forebear(700, 300.0, "bash"), Forebear(690, 299.0, "tmux"), INIT],
         [Forebear(700, 300.0, "python3"), Forebear(690, 299.0, "bash", entered=True)],  # into a container
+        [Forebear(700, 300.0, "python3", started_at_login=True), MANAGER, INIT],  # the tray, begun anew
         [Forebear(500, 300.0, "bash"), Forebear(400, 90.0, "bash"), INIT],  # an agent's process id, used again
         [Forebear(60, 20.0, "localguard", supervises=True), INIT],  # `localguard run` itself
         [Forebear(700, None, "localguard"), INIT],  # nothing is known of it
