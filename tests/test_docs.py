@@ -46,7 +46,7 @@ def test_every_command_of_the_readme_exists_with_its_options(line: str) -> None:
     path = words[0]
     while len(words) > 1 and f"{path} {words[1]}" in TREE:
         path = f"{path} {words.pop(1)}"
-    assert path != "localguard" or words[1].startswith("--"), f"no such command: {line}"
+    assert path != "localguard" or not words[1:] or words[1].startswith("--"), f"no such command: {line}"
     known = {"--help"} | {option for parameter in TREE[path].params for option in getattr(parameter, "opts", ())}  # type: ignore[attr-defined]
     before = words[1 : words.index("--")] if "--" in words else words[1:]
     for word in before:

@@ -236,6 +236,18 @@ def _agents(home: Home, port: int) -> _Result:
     return Verdict.OK, "no running agent is seen to go around the guard", ""
 
 
+def _around(name: str) -> Callable[[Home, int], _Result]:
+    """A check of `checks_around`, loaded when it runs."""
+
+    def check(home: Home, port: int) -> _Result:
+        from localguard.cli import checks_around
+
+        verdict, said, next_step = getattr(checks_around, name)(home, port)
+        return Verdict(verdict), said, next_step
+
+    return check
+
+
 CHECKS: tuple[tuple[str, Callable[[Home, int], _Result]], ...] = (
     ("python", _python),
     ("home", _home),
@@ -247,7 +259,11 @@ CHECKS: tuple[tuple[str, Callable[[Home, int], _Result]], ...] = (
     ("detectors", _engines),
     ("extras", _extras),
     ("tray", _tray),
+    ("clock", _around("clock")),
+    ("disk", _around("disk")),
     ("environment", _environment),
+    ("agents' settings", _around("pointed")),
     ("agents", _agents),
+    ("endpoints", _around("reachable")),
 )
 """Name and function, in the order in which they run."""

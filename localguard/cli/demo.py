@@ -1,13 +1,11 @@
 """`localguard demo`: one request of an agent through a real guard to a provider of our own, shown before, upstream and after."""
 
 import base64
-import http.client
 import json
 import os
 import secrets
 import socket
 import string
-import tempfile
 import time
 import zlib
 from dataclasses import dataclass
@@ -76,6 +74,8 @@ def demo(as_json: JsonOption = False) -> None:
 
 def perform() -> tuple[Shown, Planted]:
     """Run the demonstration and return what it showed. Raises LocalguardError where the guard does not come up."""
+    import tempfile
+
     from localguard.cli.demo_provider import DemoProvider
 
     began = time.monotonic()
@@ -184,6 +184,8 @@ def _ask(port: int, text: str) -> tuple[str, str]:
             for name in ("read_file", "write_file")
         ],
     }
+    import http.client
+
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("POST", "/demo/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})

@@ -1,6 +1,5 @@
 """`localguard policy sign` and `trust`: an organisation's policy, and whose signatures count here."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -155,6 +154,8 @@ def _follow(place: "Home", pins: "Trust", source: str, ca_file: Path | None) -> 
     named = Source(normal_url(source), str(ca_file.absolute()) if ca_file is not None else None)
     place.create()
     pins.follow(named)
+    import asyncio
+
     typer.echo(asyncio.run(_first_look(place, named)))
 
 

@@ -80,7 +80,7 @@ def report(
     port: PortOption = DEFAULT_PORT,
     home: HomeOption = None,
 ) -> None:
-    """Report on a period: what was redacted, refused and sent where, what it cost.
+    """Report what was redacted, refused and sent where.
 
     Read from the log alone, beside a running guard or without one. Holds fingerprints, never values, but names of repositories
     and workspaces: look before you hand it on.

@@ -156,6 +156,8 @@ def _connections_by_table() -> dict[int, tuple[str, set[tuple[str, int]]]]:
     euid = os.geteuid()
     remotes = {entry.inode: entry.remote for entry in tcp_table() if entry.established and entry.uid == euid}
     found: dict[int, tuple[str, set[tuple[str, int]]]] = {}
+    if not any(port == 443 or port in _MODEL_SERVER_PORTS for _, port in remotes.values()):
+        return found  # nobody goes around; processes need not be looked at
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue

@@ -212,7 +212,7 @@ def _drawn(node: _Node, stage: int) -> str:
     return (
         f"<g><title>{escape(node.name)}: {node.weight} exchanges</title>"
         f'<rect class="node {kind}" x="{node.x:.1f}" y="{node.y:.1f}" width="12" height="{node.height:.1f}" rx="2"/>'
-        f'<text class="label" x="{text:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(shortened(node.name, 30))}'
+        f'<text class="label" x="{text:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(shortened(node.name, 26))}'
         f'<tspan class="count" dx="6">{_short(node.weight)}</tspan></text></g>'
     )
 

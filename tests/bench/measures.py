@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import log, money, policy, report, store
+from tests.bench import commands, log, money, policy, report, store
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -501,6 +501,22 @@ async def questions(rounds: int) -> list[Row]:
     ]
 
 
+async def first(rounds: int) -> list[Row]:
+    """What a new user waits for: `--help`, the bare command and `status`."""
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        for what, arguments, target in (
+            ("--help", ["--help"], 250),
+            ("status", ["status"], 300),
+            ("(nothing)", [], None),
+        ):
+            clock, cpu = commands.waited(Path(name), arguments, 5 * rounds)
+            rows.append(
+                Row(f"localguard {what}", 1_000 * clock, target, "ms", f"{1_000 * cpu:.0f} ms of the processor")
+            )
+    return rows
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -513,6 +529,7 @@ MEASURES: dict[str, Measure] = {
     "log": appends,
     "million": million,
     "report": reports,
+    "commands": first,
     "ingest": ingest,
     "backlog": backlog,
     "questions": questions,
