@@ -1,6 +1,8 @@
 """`/-/report` opens by a link that is good once; without one nobody sees anything."""
 
 import http.client
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,3 +115,29 @@ def test_no_token_and_no_cookie_is_written_down(guard: Guard) -> None:
         assert log.tail(10)
     for file, text in guard.files().items():
         assert not any(secret in text for secret in secrets), file
+
+
+def test_a_browser_shows_it_keeps_no_token_and_asks_for_nothing_else(guard: Guard) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no Chromium: sh packaging/debian.sh")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        tab = browser.new_page()
+        asked: list[str] = []
+        said: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.on("console", lambda message: said.append(message.text))
+        address = guard.url + link(guard)
+        for _ in range(2):
+            tab.goto(address)
+            assert tab.locator("h1").inner_text() == "What left this machine, and what did not"
+            assert tab.url == f"{guard.url}/-/report"
+            assert tab.evaluate("document.cookie") == ""
+            address = tab.url  # reloading needs no link
+        assert asked == [asked[0], f"{guard.url}/-/report", f"{guard.url}/-/report"]
+        assert "once=" in asked[0]
+        assert said == []
+        browser.close()
