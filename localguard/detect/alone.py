@@ -133,6 +133,8 @@ def drawn_line(candidate: Candidate) -> bool:
         return False
     above = _next_to(reversed(candidate.before.split("\n")[:-1]))
     below = _next_to(candidate.after.split("\n")[1:])
+    if below[:16].lstrip("> ").startswith("^"):
+        return True
     if not above:  # the beginning of a text: what comes after must say something of it
         return bool(below) and _spoken(below) and bool(_OF_IT.search(below))
     return _spoken(above) and (not below or _spoken(below) or bool(_ONE_WORD.fullmatch(below)))
@@ -143,11 +145,21 @@ def drawn_message(value: str) -> bool:
 
     Letters of one case with digits are ids of many kinds, and count from 32 characters on only.
     """
+    if "/" in value and (value[0] == "/" or value.count("/") * 10 > len(value)):
+        return False  # a path
+    if value[-1] == "=" and len(value) in _DIGESTS:
+        return False
     if _drawn(value):
         return True
     return len(value) >= 32 and _ONE_CASE.fullmatch(value) is not None and handed_over(value, "")
 
 
+def drawn_labelled(candidate: Candidate) -> bool:
+    """A value that was drawn at random, beside nothing but the name of an environment."""
+    return handed_over(candidate.value, "")
+
+
+_DIGESTS: Final = frozenset({24, 28, 44, 64, 88})  # characters of MD5, SHA-1, SHA-256, SHA-384 and SHA-512 in base64
 _ONE_CASE: Final = re.compile(r"(?=.*[g-z])[a-z0-9]+|(?=.*[G-Z])[A-Z0-9]+")
 
 

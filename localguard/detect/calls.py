@@ -22,7 +22,7 @@ _LOGIN: Final = (
     r"ftp_login|ldap_bind|simple_bind(?:_s)?|getconnection|passwordauthentication|networkcredential|http(?:basic|digest)auth|"
     r"(?:set_?)?basic_?auth|basicauth|digest_?auth|create_?(?:super)?user|usernamepassword\w+|plainauth|credentials?|"
     r"set_?credentials|with_?credentials|make_connection|connect|bind|dial|open_connection|add_user|adduser|sqlconnect|"
-    r"register|client|basic|plain|sequelize|createconnection|(?:odbc|oci|db2|mssql|sqlsrv|ibase)_p?connect|imap_open|ssh2_auth_password|mysqlconnection|sqlconnection|createuserwithemailandpassword|signinwithemailandpassword))"
+    r"(?:change|update|reset|set|verify|check)_?(?:user)?_?password(?:_?for)?|register|client|basic|plain|sequelize|createconnection|(?:odbc|oci|db2|mssql|sqlsrv|ibase)_p?connect|imap_open|ssh2_auth_password|mysqlconnection|sqlconnection|createuserwithemailandpassword|signinwithemailandpassword))"
 )
 # Calls that take a key or secret among their arguments, the first included.
 _CRYPTO: Final = (

@@ -6,6 +6,7 @@ from typing import Final
 
 from localguard.detect.context_validators import told
 from localguard.detect.keynames import secret_key_type
+from localguard.detect.literals import masked
 from localguard.detect.randomness import looks_random, odd_case
 from localguard.detect.words import drawn_words, is_common
 
@@ -48,6 +49,12 @@ def is_code(value: str) -> bool:
 def is_strong(value: str) -> bool:
     """Whether a word was drawn at random, or mixes digits with marks."""
     return looks_random(value) or (any(char.isdigit() for char in value) and bool(_STRONG_MARK.search(value)))
+
+
+def mixes_three(value: str) -> bool:
+    """At least eight characters of three classes and no code: a password where nothing else can stand."""
+    classes = {"l" if c.islower() else "u" if c.isupper() else "d" if c.isdigit() else "m" for c in value}
+    return len(value) >= 8 and len(classes) >= 3 and "://" not in value and not masked(value) and not is_common(value)
 
 
 def is_chosen(value: str) -> bool:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from localguard.detect.chosen import is_code, is_strong, is_told, trimmed
+from localguard.detect.chosen import has_number, is_chosen, is_code, is_strong, is_told, mixes_three, trimmed
 from localguard.detect.context_validators import not_placeholder
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.literals import literal_value
-from localguard.detect.randomness import looks_random
+from localguard.detect.randomness import looks_random, no_word
+from localguard.detect.words import is_common
 
 Span = tuple[int, int, str]
 
@@ -56,7 +57,12 @@ GATES: Final[dict[str, tuple[str, int]]] = {
         _NEAR,
     ),
     "structured/list": (
-        r"(?i:tokens|passwords|secrets|api_?keys|access_?keys)[\"']?\)?[ \t]*(?::|=|:=|=>)[ \t]*(?:[\[{(][ \t]*[\"']|[\[{(]?[ \t]*\r?(?:\n|$))",
+        r"(?i:tokens|passwords|secrets|api_?keys|access_?keys)[\"']?\)?[ \t]*(?::|=|:=|=>)[ \t]*(?:[\[{(][ \t]*[\"']|\[[ \t]*[A-Za-z0-9]|[\[{(]?[ \t]*\r?(?:\n|$))",
+        _NEAR,
+    ),
+    "structured/pairs": (
+        r"(?i:users|accounts|logins|admins?|operators|testers|members|credentials|creds|passwords|auth)[\"']?\]?[ \t]*(?::|=|:=|=>)[ \t]*"
+        r"(?:[\[{(]+[ \t]*(?:[\"']|[\w.@-]+[ \t]*:)|[\[{(]*[ \t]*\r?(?:\n[ \t]|$))",
         _NEAR,
     ),
     "structured/codes": (_CODES + r"[^\n]*", _NEAR),
@@ -133,7 +139,11 @@ def user_below(block: str) -> Iterator[Span]:
     """The line below a user's name or a log-in, where it holds one strong word."""
     for place, line in _lines(block)[1:2]:
         span = _said(place, line, _BULLET)
-        if span is not None and _is_value(block[slice(*span)], announced=False):
+        value = block[slice(*span)] if span is not None else ""
+        shell = _SHELL.match(block) is not None
+        if span is not None and (
+            _is_value(value, announced=False) or (shell and mixes_three(value) and not is_code(value))
+        ):
             yield *span, "PASSWORD"
 
 
@@ -169,7 +179,7 @@ _LISTED: Final = re.compile(
     r"([\w.-]{0,40}(?i:tokens|passwords|secrets|api_?keys|access_?keys))[\"']?\)?[ \t]*(?::|=|:=|=>)[ \t]*([\[{(])?[ \t]*"
 )
 _ELEMENT: Final = re.compile(
-    r"[\s]*(?:-[ \t]+)?(?:\"([^\"\n]{4,200})\"|'([^'\n]{4,200})'|(?<=- )([^\s\"'{}\[\]:,]{4,200}))[ \t]*(?:,|(?=\n|\Z|[\])}]))"
+    r"[\s]*(?:-[ \t]+)?(?:\"([^\"\n]{4,200})\"|'([^'\n]{4,200})'|(?<=- )([^\s\"'{}\[\]:,]{4,200})|([A-Za-z0-9_+/=.-]{8,200}))[ \t]*(?:,|(?=\n|\Z|[\])}]))"
 )
 
 
@@ -181,12 +191,42 @@ def listed(block: str) -> Iterator[Span]:
     while kind and (element := _ELEMENT.match(block, position)) is not None:
         group = element.lastindex or 1
         value = element[group]
-        if not value.isalpha() and literal_value(value, "password" if kind == "PASSWORD" else "token", "quoted"):
+        if group == 4 and not looks_random(value):
+            return  # names of variables
+        if (not value.isalpha() or (kind == "PASSWORD" and no_word(value, 6))) and literal_value(
+            value, "password" if kind == "PASSWORD" else "token", "quoted"
+        ):
             yield *element.span(group), kind
         position = element.end()
 
 
+_SHELL: Final = re.compile(r"[> \t$#%]*(?:ssh|sftp)[ \t]")
+_HEAD: Final = re.compile(
+    r"(?i:(?P<told>passwords|credentials|creds)|(?:users|accounts|logins|admins?|operators|testers|members|auth))[\"']?\]?[ \t]*(?::|=|:=|=>)[ \t]*[\[{(]*\s*"
+)
+_USER_PAIR: Final = re.compile(
+    r"[\s\[{(,-]*[\"']?(?P<user>[\w.@+-]{2,60})[\"']?[ \t]*(?::|=>?|,)[ \t]*(?:\"(?P<double>[^\"\n]{4,80})\"|'(?P<single>[^'\n]{4,80})'|(?P<bare>[^\s\"',{}\[\]()]{5,80}))[ \t]*(?:[)\]}]*[ \t]*,|[)\]}]+|\r?(?=\n|\Z))"
+)
+
+
+def user_pairs(block: str) -> Iterator[Span]:
+    """Names and passwords below a name for several users: members of a map, tuples of a list."""
+    head = _HEAD.search(block)
+    position = head.end() if head else 0
+    while head and (pair := _USER_PAIR.match(block, position)) is not None:
+        group = pair.lastgroup or "bare"
+        value = pair[group]
+        plain = no_word(value, 6) and (bool(head["told"]) or group != "bare")
+        told = is_told(value) and (is_strong(value) or is_chosen(value) or (has_number(value) and group != "bare"))
+        if is_common(pair["user"]) or is_code(value) or not literal_value(value, "password", "quoted"):
+            plain = told = False
+        if plain or told:
+            yield *pair.span(group), "PASSWORD"
+        position = pair.end()
+
+
 READERS: Final = {
+    "structured/pairs": user_pairs,
     "structured/list": listed,
     "structured/below": below,
     "structured/user-below": user_below,

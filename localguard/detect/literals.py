@@ -8,7 +8,7 @@ from typing import Final, Literal
 from localguard.detect.keynames import PASSWORD_WORDS, is_weak_key, plain_word, secret_key_type
 from localguard.detect.randomness import looks_random, no_word, odd_case, surprise
 from localguard.detect.references import drawn_after_percent, refers
-from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, counts, drawn_words, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, TYPE_NAMES, counts, drawn_words, is_common, made_up, words_of
 
 Syntax = Literal["quoted", "env", "bare"]
 
@@ -65,7 +65,7 @@ _EXPRESSION: Final = re.compile(
 _OPEN_CALL: Final = re.compile(r"[A-Za-z_$][\w$.]*\([\w.,\s\[\]]*")
 _CALLING: Final = re.compile(r"/?[A-Za-z_.][\w.]*(?:\((?:[a-z_]\w*=|[a-z_][\w.]*$|$)|\[\d*\]?$)")
 _CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_STRING_PREFIX: Final = re.compile(r"(?i)(?:[bruf]|rb|br|rf|fr)[\"']")
+_STRING_PREFIX: Final = re.compile(r"(?i)(?:[brufn]|rb|br|rf|fr)[\"']")
 _FORMAT: Final = re.compile(r"%[-+0-9.]*[sdrvqxif]|%\(\w+\)[sd]|\{[\w.!:\[\]]*\}|\\[nrt]")
 _MASK_INSIDE: Final = re.compile(
     r"(?i)\*{3,}|•{3,}|x{5,}|\.{3}$|<[a-z][\w -]*>|your[-_ ]|placeholder|redacted|example|changeme|insert[-_ ]"
@@ -117,6 +117,8 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if _JSON.match(text) or _calls_with_name(text):
         return False  # its own members say which of them are secret
+    if made_up(text):
+        return False
     if _CONSTANT.fullmatch(text) and secret_key_type(text) is not None:
         return False  # `E2E_PASSWORD`
     if is_weak_key(key):
@@ -246,7 +248,7 @@ def _strong_enough(text: str, has_digit: bool) -> bool:
     """Keys, tokens and secrets are generated: long, and not a word. Passwords may be anything."""
     if len(text) < 8 or is_common(text):
         return False
-    if has_digit or (no_word(text) and (text.islower() or text.isupper())):
+    if has_digit or (no_word(text) and (text.islower() or text.isupper() or odd_case(text))):
         return True
     if text.isalpha():
         mixed_case = not (text.islower() or text.isupper() or text.istitle())

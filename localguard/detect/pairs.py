@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from localguard.detect import telling
-from localguard.detect.chosen import has_number, is_chosen, is_code, is_strong, is_told, trimmed
+from localguard.detect.chosen import has_number, is_chosen, is_code, is_strong, is_told, mixes_three, trimmed
 from localguard.detect.keynames import secret_key_type
 from localguard.detect.literals import literal_value
 from localguard.detect.randomness import looks_random, no_word
@@ -139,6 +139,8 @@ def target(text: str) -> Iterator[Span]:
     """What stands in brackets behind the host that somebody logs in at."""
     for found in _TARGET.finditer(text):
         span = _value(text, found)
+        if span is None and mixes_three(found["value"]):
+            span = (*found.span("value"), "PASSWORD")
         if span is not None and (_unannounced(text, span) or has_number(text[span[0] : span[1]])):
             yield span
 

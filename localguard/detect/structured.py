@@ -144,7 +144,7 @@ _EDGE_LINE: Final = re.compile(rb"[ \t\r]*(?:[`~]{3}\w*)?[ \t\r]*")
 MESSAGE: Final = "structured/message"
 """The rule of what is all that a text says. Whoever knows that the text is no message leaves it: a member of a data structure,
 an id in a header, a nested JSON text."""
-_MESSAGE: Final = re.compile(rb"\s*[\"'`]*([A-Za-z0-9_-]{20,100})[\"'`]*\s*")
+_MESSAGE: Final = re.compile(rb"\s*[\"'`]*([A-Za-z0-9+/_-]{20,100}={0,2})[\"'`]*\s*")
 
 
 def _message(window: Window) -> _Span | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from localguard.detect.alone import drawn_alone, drawn_line
+from localguard.detect.alone import drawn_alone, drawn_labelled, drawn_line
 from localguard.detect.bank_numbers import BANK_NUMBERS
 from localguard.detect.candidate import Candidate, Validator, shannon_entropy
 from localguard.detect.contact_data import CONTACT_DATA
@@ -31,7 +31,7 @@ from localguard.detect.tokens import (
 )
 from localguard.detect.wallet_addresses import WALLET_ADDRESSES
 from localguard.detect.wallets import private_key_der, secp256k1_scalar, solana_array, solana_base58, stellar_seed
-from localguard.detect.words import PLACEHOLDER_VALUES, drawn_words, is_common, words_of
+from localguard.detect.words import PLACEHOLDER_VALUES, drawn_words, is_common, word_set, words_of
 
 _AFTER_COMMA: Final = re.compile(r",\s*[a-z@$]{0,2}\\*[\"'`]\Z")
 
@@ -45,6 +45,7 @@ _NO_LITERAL: Final = re.compile(
 )
 
 
+_FIRST_OF_SEVERAL: Final = re.compile(r"[\"'],[ \t]*[\w\"'$]")
 _NO_TOKEN: Final = re.compile(r"(?:badge\.svg\?|pkcs11:)[\w;%=.-]*=\Z")  # a badge's address, a slot's name
 
 
@@ -72,9 +73,16 @@ def literal(candidate: Candidate) -> bool:
         return False
     if _NO_LITERAL.search(candidate.before) or (candidate.before.endswith("`") and " " in value):
         return False
+    if (
+        _FIRST_OF_SEVERAL.match(candidate.after)
+        and candidate.before.rstrip("\"'").endswith("(")
+        and not (mixes_classes(value) or no_word(value, 6))
+    ):
+        return False  # `changePassword("karin", "…")`: whose
     if re.search(r",\s*\Z", candidate.before) and re.fullmatch(r"[a-z0-9_]+", value) and "_" in value:
         return False  # the next name of a list
-    if _AFTER_COMMA.search(candidate.before) and not (any(char.isdigit() for char in value) and value.isascii()):
+    drawn = no_word(value, 6) or (any(char.isdigit() for char in value) and value.isascii())
+    if _AFTER_COMMA.search(candidate.before) and not drawn:
         return False  # a list of names, or a call such as `getattr(self.password, 'hash')`
     syntax: Syntax = "quoted" if candidate.before[-1:] in _QUOTES else "bare"
     return literal_value(value, candidate.key, syntax)
@@ -138,6 +146,34 @@ def told_or_odd(candidate: Candidate) -> bool:
     """What is told as a password, or is at least no word."""
     value = candidate.value
     return told(value) or (not_placeholder(value) and 6 <= len(value) <= 64 and surprise(value) >= 3.9)
+
+
+def told_or_no_word(candidate: Candidate) -> bool:
+    """What is told as a password, or letters that make no word of any language. A bare "token" tells of parsers as well."""
+    value = candidate.value
+    if candidate.key.lower() in ("token", "secret", "key"):
+        return looks_random(value)
+    return told(value) or (not_placeholder(value) and no_word(value, 6) and not value.istitle())
+
+
+def wrapped(candidate: Candidate) -> bool:
+    """A literal that a call around it only converts, by the call's name: none that looks something up, or asks for it."""
+    call = _CALL_BEFORE.search(candidate.before)
+    if call is not None and _LOOKS_UP.intersection(words_of(call[1])):
+        return False
+    return told_or_no_word(candidate) and not refers(candidate.value)
+
+
+_CALL_BEFORE: Final = re.compile(r"([A-Za-z_$][\w.:$!?]*)[(\[{][bruL@]{0,2}[\"'`]\Z")
+_LOOKS_UP: Final = word_set(
+    """
+    get getenv env environ read load find fetch lookup config conf settings input prompt ask hash digest tr t gettext i18n translate
+    format path file open require import query select field label placeholder test match regex compile column string_field
+    property param parameter arg argument flag header cookie session request form data json parse name key secret from
+    resolve describe it should expect error exception raise throw log print printf println debug info warn write echo type
+    replace split join contains starts ends index remove delete validate validates generate make fake mock id element by selector
+    """
+)
 
 
 def literal_inline(candidate: Candidate) -> bool:
@@ -217,6 +253,7 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "directive_value": directive_value,
     "drawn": drawn,
     "drawn_alone": drawn_alone,
+    "drawn_labelled": drawn_labelled,
     "generated": generated,
     "handed_over": lambda candidate: handed_over(candidate.value, candidate.before),
     "generated_marks": lambda candidate: generated_marks(candidate.value),
@@ -243,7 +280,9 @@ VALIDATORS: Final[Mapping[str, Validator]] = {
     "solana_array": solana_array,
     "solana_base58": solana_base58,
     "stellar_seed": stellar_seed,
+    "told_or_no_word": told_or_no_word,
     "told_or_odd": told_or_odd,
+    "wrapped": wrapped,
     "user_token": user_token,
     "told": lambda candidate: told(candidate.value),
     "userinfo_password": userinfo_password,

@@ -116,6 +116,12 @@ def counts(digits: str) -> bool:
     return digits in _COUNTING or digits[::-1] in _COUNTING or len(set(digits)) == 1
 
 
+def made_up(value: str) -> bool:
+    """Common words and a number that counts: `test123456`, `new_user123`, `pass4321`."""
+    numbers = re.findall("[0-9]+", value)
+    return all(len(number) > 1 and counts(number) for number in numbers) and value[:1].isalpha() and is_common(value)
+
+
 def _glued(word: str) -> bool:
     """Whether `word` is common and made-up words one behind the other: `supersecret`, `wrongpassword`, `foobar`."""
     if len(word) > 24:

@@ -99,6 +99,7 @@ GENERATORS: Final[Mapping[str, Callable[[random.Random], str]]] = {
         rng.choice(_NOUNS).title() + rng.choice(".@-_=") + rng.choice(_NOUNS) + str(rng.randint(100, 999))
     ),
     "letters": _letters,
+    "mark14": lambda rng: _some(rng, _ALNUM, 7) + rng.choice("!%*+=?") + _some(rng, _ALNUM, 6),
     "chosen": _chosen,
     "listed": lambda rng: "-".join(rng.sample(_NOUNS, 3)),
     "words": lambda rng: " ".join(rng.sample(_NOUNS, rng.randint(4, 6))),

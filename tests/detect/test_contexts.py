@@ -22,6 +22,7 @@ COVERED = {
     "files": 0.94,
     "headers_logs": 0.97,
     "inline": 0.75,
+    "letters": 0.93,
     "prose": 0.95,
     "spoken": 0.93,
     "told": 0.94,
