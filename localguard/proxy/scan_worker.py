@@ -107,6 +107,7 @@ class Worker:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scan-worker")
         self._process: Any = None
         self._connection: Connection | None = None
+        self._overdue = False
         self.alive = False
 
     async def start(self) -> None:
@@ -131,7 +132,21 @@ class Worker:
                 await self._answer("compiled", (), Budget(_START_SECONDS))
 
     async def _answer(self, kind: str, given: Sequence[Any], budget: "Budget") -> list[tuple[Finding, ...]]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, kind, given, budget)
+        loop = asyncio.get_running_loop()
+        if not self.alive or not self._process.is_alive():
+            await loop.run_in_executor(self._thread, self._start_again)
+        if not budget.left:
+            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
+        self._overdue = False
+        watchdog = loop.call_later(budget.left, self._give_up)  # also ends a send to a worker that does not read
+        try:
+            return await loop.run_in_executor(self._thread, self._ask, kind, given, budget)
+        finally:
+            watchdog.cancel()
+
+    def _give_up(self) -> None:
+        self._overdue = True
+        self.kill()
 
     def kill(self) -> None:
         """Ends the process at once. Callable from any thread."""
@@ -162,35 +177,26 @@ class Worker:
         if not self.alive:
             self._bury()
 
+    def _start_again(self) -> None:
+        self._bury()
+        self._start()
+
     def _ask(self, kind: str, given: Sequence[Any], budget: "Budget") -> list[tuple[Finding, ...]]:
-        if not self.alive or not self._process.is_alive():
-            self._bury()
-            self._start()
         connection = self._connection
         if not self.alive or connection is None:
             raise ScannerFailed("the scanner process is not running")
         began = time.monotonic()
-        deadline = budget.left
-        if not deadline:
-            raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
-        watchdog = threading.Timer(deadline, self.kill)  # also ends a send to a worker that does not read
-        watchdog.daemon = True
-        watchdog.start()
         try:
             connection.send((kind, given))
-            answer = connection.recv() if connection.poll(deadline) else None
+            answer = connection.recv()
         except (OSError, EOFError):
             answer = None
-            timed_out = not watchdog.is_alive()
-        else:
-            timed_out = answer is None
         finally:
-            watchdog.cancel()
             budget.left = max(0.0, budget.left - (time.monotonic() - began))
         if isinstance(answer, list) and len(answer) == len(given):
             return answer
         self._bury()
-        if timed_out:
+        if self._overdue:
             raise ScanTimeout(f"scanning took longer than {budget.whole:g} s; the request was not sent")
         raise ScannerFailed(answer if isinstance(answer, str) else "the scanner process died; the request was not sent")
 
