@@ -31,7 +31,7 @@ GZIP_GATE: Final = rb"H4sI[A-Za-z0-9+/_-]{24}"
 
 _HEX_RUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{2})+")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
-_NO_BASE64: Final = re.compile(rb"[^A-Za-z0-9+/_-]")
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-"
 _TEXT: Final = bytes((9, 10, 13, *range(32, 127), *range(128, 192)))
 """Bytes that stand in text: printable ASCII, line breaks, and the further bytes of UTF-8 characters."""
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
@@ -111,8 +111,12 @@ def _whole(start: int, end: int, _low: int, _high: int) -> tuple[int, int]:
 
 def _run_start(text: bytes, position: int) -> int:
     """Where the base64 run begins that goes on at `position`."""
-    low = max(0, position - MAX_ENCODED)
-    last = low
-    for found in _NO_BASE64.finditer(text, low, position):
-        last = found.end()
-    return last
+    low, size = max(0, position - MAX_ENCODED), 64
+    start = position
+    while start > low:
+        begin = max(low, position - size)
+        start = begin + len(text[begin:start].rstrip(_BASE64))
+        if start > begin:
+            break
+        size *= 2  # all of it belongs to the run
+    return start
