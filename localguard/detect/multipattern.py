@@ -28,6 +28,9 @@ _DENSE: Final = 32  # and further ones, one in so many bytes
 _MOST: Final = 20_000  # but no more than these
 
 
+_LONG: Final = 4_000  # characters of an expression that is given by its alternatives
+
+
 class Unusable(ValueError):
     """No compiled form, or one of other patterns, another engine, another platform, or damaged."""
 
@@ -50,11 +53,11 @@ def compiled(patterns: Sequence[bytes]) -> bytes:
     engine = _engine()
     if engine is None:
         raise Unusable("hyperscan is not installed")
-    said = ((number, expression(pattern)) for number, pattern in enumerate(patterns))
-    numbered = [(number, source) for number, source in said if source is not None]
+    numbered = [one for number, pattern in enumerate(patterns) for one in _numbered(number, pattern)]
     database = _database(engine, numbered)
     if database is None:
-        numbered = [part for one in numbered for part in _taken(engine, one, patterns[one[0]])]
+        too_large = {one[0] for one in numbered if _database(engine, [one]) is None}
+        numbered = [one for one in numbered if one[0] not in too_large]
         database = _database(engine, numbered)
     if database is None:
         raise Unusable("hyperscan takes none of the patterns")
@@ -129,12 +132,15 @@ def _database(engine: Any, numbered: Sequence[tuple[int, bytes]]) -> Any:
     return database
 
 
-def _taken(engine: Any, numbered: tuple[int, bytes], pattern: bytes) -> list[tuple[int, bytes]]:
-    """A numbered expression, or one for each alternative of its pattern where it is too large by itself; empty if neither is taken."""
-    if _database(engine, [numbered]) is not None:
-        return [numbered]
-    parts = [(numbered[0], source) for source in alternatives(pattern)]
-    return parts if _database(engine, parts) is not None else []
+def _numbered(number: int, pattern: bytes) -> list[tuple[int, bytes]]:
+    """The expression of a pattern, or one for each alternative of a long one: Hyperscan takes no pattern that is too large by itself."""
+    source = expression(pattern)
+    if source is None:
+        return []
+    parts = alternatives(pattern) if len(source) > _LONG else []
+    if not parts or max(map(len, parts)) > _LONG:
+        parts = [source]
+    return [(number, part) for part in parts]
 
 
 def _read(form: bytes, expected: str) -> tuple[dict[str, Any], bytes]:

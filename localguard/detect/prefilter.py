@@ -303,6 +303,13 @@ class Prefilter:
         return found
 
 
+def learn(gates: Iterable[Gate]) -> None:
+    """Learn and remember what a `Prefilter` of these gates asks of their patterns."""
+    for gate in gates:
+        if gate.context or not is_rare(required(gate.pattern).literals):
+            line_breaks(gate.pattern)
+
+
 def _same(reach: int, _: bytes) -> int:
     return reach
 

@@ -97,7 +97,9 @@ class Reader:
         try:
             for workspace in exchange.caller.workspace.candidates:
                 await self._knowledge.refresh(memory, workspace.roots, exchange.caller.layers)
-            reading = await off_loop(read, len(body) - memory.readings.prefixes.length(exchange.format.name, body))
+            new = len(body) - memory.readings.prefixes.length(exchange.format.name, body)
+            self._scan_pool.expect(new)
+            reading = await off_loop(read, new)
             found = await self._scan(memory, reading)
             await off_loop(lambda: reading.receive_findings(found), sum(map(len, reading.texts)))
         except RequestRefused as refused:

@@ -163,9 +163,13 @@ class ScanPool:
             budget = Budget(self._deadline)
             answers = iter(await self._ask(lambda worker: worker.examine(given, budget)) if given else ())
             return [next(answers) if one else () for one in windows]
-        if size >= _LONG:
-            self._hire()
+        self.expect(size)
         return await self._scan_in_groups(texts, Budget(self._deadline + size / _SLOWEST))
+
+    def expect(self, size: int) -> None:
+        """Have a second worker ready where about so many bytes of new texts will be scanned soon and that is worth its start."""
+        if size >= _LONG and not self._closed:
+            self._hire()
 
     async def _scan_in_groups(self, texts: Sequence[bytes], budget: Budget) -> list[tuple[Finding, ...]]:
         """Texts in groups, so that another request's groups get their turn in between, and both workers their share.

@@ -32,8 +32,11 @@ from localguard.detect.finding import Finding, Window
 from localguard.detect.multipattern import Unusable
 from localguard.detect.names_engine import NamesEngine
 from localguard.detect.normalise import NormaliseEngine
+from localguard.detect.prefilter import learn
 from localguard.detect.presidio_engine import PresidioEngine
 from localguard.detect.prose import ProseEngine
+from localguard.detect.rule_engine import gate_of
+from localguard.detect.rules import Rule
 from localguard.detect.scanner import Engine, Scanner
 from localguard.detect.secrets_engine import SecretsEngine
 from localguard.detect.structured import StructuredEngine
@@ -42,7 +45,7 @@ from localguard.policy.model import NamesModel
 
 _START_SECONDS: Final = 60.0  # how long a worker may take to load its engines
 _PR_SET_PDEATHSIG: Final = 1
-_PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_worker"]
+_PRELOAD: Final = ["localguard.detect.preload", "localguard.proxy.scan_preload"]
 _LOWER: Final = 5  # priority of what nobody waits for
 
 
@@ -73,7 +76,17 @@ def build_scanner(
     Where `compiled` holds the compiled form of its gates, it is used.
     """
     rules = read_rules(rules_dirs)
-    engines: list[Engine] = [
+    engines = _engines(rules)
+    if names is not None:
+        engines.append(NamesEngine(names.path, names.language, names.entities))
+    scanner = Scanner(rules, engines)
+    if compiled is not None:
+        compiled_gates.use(scanner, compiled)
+    return scanner
+
+
+def _engines(rules: Sequence[Rule]) -> list[Engine]:
+    return [
         NormaliseEngine(rules),
         CommandEngine(),
         CallEngine(),
@@ -82,12 +95,12 @@ def build_scanner(
         SecretsEngine(),
         PresidioEngine(),
     ]
-    if names is not None:
-        engines.append(NamesEngine(names.path, names.language, names.entities))
-    scanner = Scanner(rules, engines)
-    if compiled is not None:
-        compiled_gates.use(scanner, compiled)
-    return scanner
+
+
+def prepare() -> None:
+    """Learn of the built-in gates what is a good part of a scanner's making, for all that this process and its forks make."""
+    rules = read_rules(())
+    learn([*map(gate_of, rules), *(gate for engine in _engines(rules) for gate in engine.gates)])
 
 
 class Budget:
