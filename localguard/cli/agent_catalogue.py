@@ -28,11 +28,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One address in a file. `before` is what stands before it in the same value (`NAME=`)."""
+    """One address in a file. `before` is what stands before it in the same value (`NAME=`).
+
+    `elsewhere` is what the agent goes by where the file says nothing, if another place names an address: writing the guard's
+    default over that would carry the key of one provider to another.
+    """
 
     path: SettingPath
     variable: Variable
     before: str = ""
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,11 @@ def _openai(name: str, suffix: str = "/v1", *, only_if_set: bool = False, endpoi
 
 def _claude(where: Surroundings) -> list[SettingsFile]:
     def settings(document: Any) -> Iterator[Setting]:
-        yield Setting(("env", "ANTHROPIC_BASE_URL"), Variable("ANTHROPIC_BASE_URL", ("anthropic",)))
+        yield Setting(
+            ("env", "ANTHROPIC_BASE_URL"),
+            Variable("ANTHROPIC_BASE_URL", ("anthropic",)),
+            elsewhere=where.environment.get("ANTHROPIC_BASE_URL", ""),
+        )
         foundry = Variable("ANTHROPIC_FOUNDRY_BASE_URL", ("foundry",), "/anthropic", only_if_set=True)
         yield Setting(("env", "ANTHROPIC_FOUNDRY_BASE_URL"), foundry)
 
@@ -123,21 +132,30 @@ def _opencode(where: Surroundings) -> list[SettingsFile]:
 
 def _gemini(where: Surroundings) -> list[SettingsFile]:
     def settings(document: Any) -> Iterator[Setting]:
-        yield Setting(("GOOGLE_GEMINI_BASE_URL",), Variable("GOOGLE_GEMINI_BASE_URL", ("gemini",)))
+        yield Setting(
+            ("GOOGLE_GEMINI_BASE_URL",),
+            Variable("GOOGLE_GEMINI_BASE_URL", ("gemini",)),
+            elsewhere=where.environment.get("GOOGLE_GEMINI_BASE_URL", ""),
+        )
 
     return [SettingsFile(where.home / ".gemini" / ".env", "env", settings)]
 
 
 def _qwen(where: Surroundings) -> list[SettingsFile]:
+    folder = where.home / ".qwen"
+
     def variables(document: Any) -> Iterator[Setting]:
-        yield Setting(("OPENAI_BASE_URL",), _openai("OPENAI_BASE_URL"))
+        # with an address of its own in settings.json the key is that provider's
+        named = _names(folder / "settings.json", "baseUrl")
+        elsewhere = where.environment.get("OPENAI_BASE_URL", "")
+        yield Setting(("OPENAI_BASE_URL",), _openai("OPENAI_BASE_URL", only_if_set=named), elsewhere=elsewhere)
 
     def providers(document: Any) -> Iterator[Setting]:
+        yield Setting(("security", "auth", "baseUrl"), Variable("baseUrl", (), only_if_set=True))
         for kind, models in (document.get("modelProviders") or {}).items():
             for number, _ in enumerate(models if isinstance(models, list) else ()):
                 yield Setting(("modelProviders", kind, number, "baseUrl"), Variable("baseUrl", (), only_if_set=True))
 
-    folder = where.home / ".qwen"
     return [
         SettingsFile(folder / ".env", "env", variables),
         SettingsFile(folder / "settings.json", "json", providers, needed=False),
@@ -199,7 +217,9 @@ def _cline(where: Surroundings) -> list[SettingsFile]:
 
 def _aider(where: Surroundings) -> list[SettingsFile]:
     def settings(document: Any) -> Iterator[Setting]:
-        yield Setting(("openai-api-base",), _openai("openai-api-base"))
+        yield Setting(
+            ("openai-api-base",), _openai("openai-api-base"), elsewhere=where.environment.get("OPENAI_API_BASE", "")
+        )
         others = (("ANTHROPIC_API_BASE", "anthropic"), ("OLLAMA_API_BASE", "ollama"))
         given = document.get("set-env")
         listed = [str(one) for one in given] if isinstance(given, list) else []
@@ -208,7 +228,8 @@ def _aider(where: Surroundings) -> list[SettingsFile]:
             place = next((i for i, one in enumerate(listed) if one.startswith(f"{name}=")), None)
             if place is None:
                 place, free = free, free + 1
-            yield Setting(("set-env", place), Variable(name, (kind,)), f"{name}=")
+            elsewhere = where.environment.get(name, "")
+            yield Setting(("set-env", place), Variable(name, (kind,)), f"{name}=", elsewhere)
 
     return [SettingsFile(where.home / ".aider.conf.yml", "yaml", settings)]
 
@@ -219,35 +240,46 @@ def _llm(where: Surroundings) -> list[SettingsFile]:
             yield Setting((number, "api_base"), Variable("api_base", (), only_if_set=True))
 
     def variables(document: Any) -> Iterator[Setting]:
-        yield Setting(("OPENAI_BASE_URL",), _openai("OPENAI_BASE_URL"))
+        elsewhere = where.environment.get("OPENAI_BASE_URL", "")
+        yield Setting(("OPENAI_BASE_URL",), _openai("OPENAI_BASE_URL"), elsewhere=elsewhere)
 
     folder = where.folder("LLM_USER_PATH", ".config", "io.datasette.llm")
     return [
-        SettingsFile(start_file(where), "env", variables),
+        *_start(where, variables),
         SettingsFile(folder / "extra-openai-models.yaml", "yaml", models, needed=False),
     ]
 
 
 def _copilot(where: Surroundings) -> list[SettingsFile]:
-    given = where.environment.get("COPILOT_PROVIDER_BASE_URL", "")
-
     def settings(document: Any) -> Iterator[Setting]:
-        known = {"anthropic": "anthropic"}.get(where.environment.get("COPILOT_PROVIDER_TYPE", ""), "openai")
-        suffix = "" if known == "anthropic" else "/v1"
-        yield Setting(
-            ("COPILOT_PROVIDER_BASE_URL",),
-            Variable("COPILOT_PROVIDER_BASE_URL", (known,), suffix, only_if_set=not given),
+        given = where.environment.get("COPILOT_PROVIDER_BASE_URL", "")
+        kind = "anthropic" if where.environment.get("COPILOT_PROVIDER_TYPE") == "anthropic" else "openai"
+        variable = Variable(
+            "COPILOT_PROVIDER_BASE_URL", (kind,), "" if kind == "anthropic" else "/v1", only_if_set=True
         )
+        yield Setting(("COPILOT_PROVIDER_BASE_URL",), variable, elsewhere=given)
 
-    return [SettingsFile(start_file(where), "env", settings)]
+    return _start(where, settings)
 
 
-def start_file(where: Surroundings) -> Path:
-    """The start file of the user's shell in which variables belong that are to hold for every program."""
+def _start(where: Surroundings, settings: Callable[[Any], Iterator[Setting]]) -> list[SettingsFile]:
+    """The start file of the user's shell in which variables belong that are to hold for every program; none for shells of another syntax."""
     shell = where.environment.get("SHELL", "").rpartition("/")[2]
     if shell == "zsh":
-        return where.folder("ZDOTDIR") / ".zshenv"
-    return where.home / (".bashrc" if shell == "bash" else ".profile")
+        return [SettingsFile(where.folder("ZDOTDIR") / ".zshenv", "shell", settings)]
+    if shell in ("fish", "nu", "tcsh", "csh", "elvish", "pwsh", "xonsh"):
+        return []
+    return [SettingsFile(where.home / (".bashrc" if shell == "bash" else ".profile"), "shell", settings)]
+
+
+def _names(file: Path, member: str) -> bool:
+    """Whether a JSON file names a member anywhere; one that cannot be read may."""
+    try:
+        return f'"{member}"' in file.read_text("utf-8")
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def _members(value: Any) -> list[str]:
@@ -285,7 +317,8 @@ AGENTS: tuple[Agent, ...] = (
         ("copilot",),
         _copilot,
         "`COPILOT_PROVIDER_BASE_URL` in the shell's start file, if it is set already",
-        note="With a GitHub login Copilot CLI talks to GitHub only; with an own key it reads COPILOT_PROVIDER_BASE_URL. Set that first.",
+        note="With a GitHub login Copilot CLI talks to GitHub only; with an own key it reads COPILOT_PROVIDER_BASE_URL, "
+        "which is redirected in the start files of sh, bash and zsh. Set that first.",
         verified="1.0.102",
     ),
     Agent(
@@ -336,7 +369,8 @@ AGENTS: tuple[Agent, ...] = (
         ("llm",),
         _llm,
         "`OPENAI_BASE_URL` in the shell's start file, `api_base` of models in `extra-openai-models.yaml`",
-        note="OPENAI_BASE_URL holds for every program that is started from the shell and uses OpenAI's library.",
+        note="OPENAI_BASE_URL holds for every program that is started from the shell and uses OpenAI's library. "
+        "It is written for sh, bash and zsh only.",
         verified="0.36",
     ),
 )

@@ -107,6 +107,7 @@ def plan_to_connect(agent: Agent, where: Surroundings, home: Home, endpoints: Se
             whole = setting.before + (was or "")
             # an address of ours, for another port, stands for what was there before it
             meant = (written_before[whole] or "").removeprefix(setting.before) if whole in written_before else was or ""
+            meant = meant or setting.elsewhere
             try:
                 now = guard_address(setting.variable, meant, endpoints, prefix, port)
             except WrongUse as error:

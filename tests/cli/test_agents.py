@@ -200,6 +200,54 @@ def test_an_address_that_no_endpoint_stands_for_is_left_alone_and_said(user: Pat
     assert "secret" not in out + err
 
 
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("claude-code", "ANTHROPIC_BASE_URL"),
+        ("gemini-cli", "GOOGLE_GEMINI_BASE_URL"),
+        ("qwen-code", "OPENAI_BASE_URL"),
+        ("llm", "OPENAI_BASE_URL"),
+        ("copilot", "COPILOT_PROVIDER_BASE_URL"),
+    ],
+)
+def test_the_key_of_a_provider_that_the_environment_names_goes_to_no_other(
+    name: str, variable: str, user: Path, localguard: RunLocally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "https://gateway.example.com/v1")
+    code, _, err = localguard("agents", "connect", name, "--yes")
+    assert code == 0
+    assert "gateway.example.com, which is no configured endpoint" in err
+    assert tree(user) == {}
+
+
+def test_an_address_of_the_environment_is_redirected_where_an_endpoint_stands_for_it(
+    user: Path, localguard: RunLocally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COPILOT_PROVIDER_BASE_URL", "https://api.anthropic.com")
+    localguard("agents", "connect", "copilot", "--yes")
+    assert (user / ".profile").read_text("utf-8") == f"export COPILOT_PROVIDER_BASE_URL={GUARD}/anthropic\n"
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", ".bashrc"), ("zsh", ".zshenv"), ("sh", ".profile"), ("fish", None)]
+)
+def test_variables_stand_in_the_start_file_of_the_users_shell(
+    shell: str, file: str | None, user: Path, localguard: RunLocally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", f"/bin/{shell}")
+    monkeypatch.delenv("ZDOTDIR", raising=False)
+    _, _, err = localguard("agents", "connect", "llm", "--yes")
+    assert sorted(tree(user)) == ([file] if file else [])
+    assert ("sh, bash and zsh only" in err) == (file is None)
+
+
+def test_qwen_with_a_provider_of_its_own_keeps_it(user: Path, localguard: RunLocally) -> None:
+    put(user / ".qwen/settings.json", '{"security": {"auth": {"baseUrl": "https://dashscope.example.com/v1"}}}')
+    before = tree(user)
+    assert "no configured endpoint" in localguard("agents", "connect", "qwen-code", "--yes")[2]
+    assert tree(user) == before
+
+
 def test_a_dry_run_shows_the_difference_and_changes_nothing(user: Path, home: Home, localguard: RunLocally) -> None:
     put(user / ".codex/config.toml", CODEX.replace("\n\n", '\nopenai_base_url = "https://api.openai.com/v1"\n\n', 1))
     before = tree(user)

@@ -1,4 +1,4 @@
-"""Files of `NAME=value` lines, with or without `export`: `.env` files and the start files of POSIX shells. Pure.
+"""Files of `NAME=value` lines, with or without `export`: `.env` files. Pure.
 
 Only whole lines are understood. The last one of a name counts; what stands in functions and conditions is not looked through.
 """
@@ -17,8 +17,8 @@ def values(text: str) -> Any:
     return {found[3]: _unquoted(found[4]) for found in _LINE.finditer(text)}
 
 
-def with_value(text: str, path: Path, value: str) -> str:
-    """The text with a variable set: where it is last set now, else in a line at the end, exported as other lines are."""
+def with_value(text: str, path: Path, value: str, *, exported: bool = False) -> str:
+    """The text with a variable set: where it is last set now, else in a line at the end."""
     (name,) = path
     if not _PLAIN.fullmatch(value):
         raise SettingsBroken(f"{name} would need quoting, which programs do not agree on")
@@ -28,7 +28,7 @@ def with_value(text: str, path: Path, value: str) -> str:
         return text[: lines[-1].start(4)] + written + text[lines[-1].end(4) :]
     line = newline_of(text)
     start = "" if not text or text.endswith("\n") else line
-    return f"{text}{start}{'export ' if is_shell(text) else ''}{name}={written}{line}"
+    return f"{text}{start}{'export ' if exported else ''}{name}={written}{line}"
 
 
 def without(text: str, path: Path) -> str:
@@ -36,14 +36,6 @@ def without(text: str, path: Path) -> str:
     (name,) = path
     kept = [line for line in text.splitlines(keepends=True) if not ((found := _LINE.match(line)) and found[3] == name)]
     return "".join(kept)
-
-
-def is_shell(text: str) -> bool:
-    """Whether the file is one that a shell runs, in which variables have to be exported."""
-    return (
-        text.startswith("#!")
-        or re.search(r"^[ \t]*(?:export|alias|if|source|\.|case)\b", text, re.MULTILINE) is not None
-    )
 
 
 def _unquoted(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from localguard.config.settings import env_text, json_text, toml_text, yaml_text
+from localguard.config.settings import env_text, json_text, shell_text, toml_text, yaml_text
 from localguard.config.settings.path import Path, SettingsBroken
 
 
@@ -26,7 +26,13 @@ class Format(Protocol):
         """The text without a member."""
 
 
-FORMATS: dict[str, Format] = {"json": json_text, "toml": toml_text, "yaml": yaml_text, "env": env_text}
+FORMATS: dict[str, Format] = {
+    "json": json_text,
+    "toml": toml_text,
+    "yaml": yaml_text,
+    "env": env_text,
+    "shell": shell_text,
+}
 
 
 def value_at(document: Any, path: Path) -> Any:

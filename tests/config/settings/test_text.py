@@ -92,7 +92,7 @@ CASES = [
     ("yaml", "", ("b",), "b: U\n"),
     ("env", "# c\nA=1\nB='old'  \n", ("B",), "# c\nA=1\nB=U  \n"),
     ("env", "A=1", ("B",), "A=1\nB=U\n"),
-    ("env", "alias x=y\nexport A=1\n", ("B",), "alias x=y\nexport A=1\nexport B=U\n"),
+    ("shell", "alias x=y\nexport A=1\n", ("B",), "alias x=y\nexport A=1\nexport B=U\n"),
     ("env", "A=1\r\n", ("B",), "A=1\r\nB=U\r\n"),
 ]  # fmt: skip
 
