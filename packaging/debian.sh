@@ -2,7 +2,7 @@
 # Install the Debian packages whose programs the tests drive and this machine lacks: sh packaging/debian.sh
 # Where there is no apt-get, or not as root, the tests that need such a program are skipped with a message; where CI is set, that is a failure.
 set -eu
-packages="tmux xvfb xdotool dbus-x11 xfce4-panel dunst chromium postgresql"
+packages="tmux xvfb xdotool dbus-x11 xfce4-panel dunst trayer python3-gi gir1.2-gtk-3.0 chromium postgresql"
 
 command -v dpkg >/dev/null 2>&1 || exit 0
 lacking=

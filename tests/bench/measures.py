@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import commands, log, money, policy, report, store
+from tests.bench import commands, log, money, policy, report, store, tray
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -517,6 +517,13 @@ async def first(rounds: int) -> list[Row]:
     return rows
 
 
+async def tray_rest(rounds: int) -> list[Row]:
+    """The tray in a real panel, while nothing happens: twenty seconds of it, once."""
+    with tempfile.TemporaryDirectory() as name:
+        rests = await asyncio.to_thread(tray.at_rest, Path(name))
+    return [Row(f"tray at rest, {how}", share, 0.5, "%", f"{memory:.0f} MB") for how, (share, memory) in rests.items()]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -533,4 +540,5 @@ MEASURES: dict[str, Measure] = {
     "ingest": ingest,
     "backlog": backlog,
     "questions": questions,
+    "tray": tray_rest,
 }
