@@ -10,9 +10,10 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,21 +156,50 @@ def export_table(path: Path, *, after: int = 0) -> Iterator[str]:
         connection.close()
 
 
+class Proof(NamedTuple):
+    """What a document was checked against, and how many records of it are proven by that."""
+
+    records: int
+    checkpoint: Checkpoint
+    key: PublicKey
+
+
 def check_lines(lines: Sequence[str], key: PublicKey | None = None) -> int:
     """Check what `export_lines` wrote, against the device's key if it is known; returns the number of records that are proven.
 
     Raises ExportInvalid.
     """
+    if not lines:
+        raise ExportInvalid("the last line is no checkpoint")
+    return _checked(lines[:-1], lines[-1], key).records
+
+
+def check_file(path: Path, key: PublicKey | None = None) -> Proof:
+    """The same for a file, one line at a time. Raises ExportInvalid, OSError."""
     try:
-        *records, last = [json.loads(line) for line in lines]
-        stated = public_key(last["key"])
+        with path.open(encoding="utf-8") as file:
+            count, last = 0, ""
+            for line in file:
+                count, last = count + 1, line
+        with path.open(encoding="utf-8") as file:
+            return _checked(islice(file, max(count - 1, 0)), last, key)
+    except UnicodeDecodeError:
+        raise ExportInvalid("this is no export of a log, or a damaged one") from None
+
+
+def _checked(records: Iterable[str], last: str, key: PublicKey | None) -> Proof:
+    try:
+        told = json.loads(last)
+        stated = public_key(told["key"])
         if key is not None and stated != key:
             raise ExportInvalid("the checkpoint is signed by another device")
-        checkpoint = verify_checkpoint(last["checkpoint"].encode(), stated)
+        checkpoint = verify_checkpoint(told["checkpoint"].encode(), stated)
     except (ValueError, KeyError, TypeError, AttributeError, CheckpointInvalid):
         raise ExportInvalid("the last line is no checkpoint") from None
-    for number, line in enumerate(records, start=1):
+    number = 0
+    for number, text in enumerate(records, start=1):
         try:
+            line = json.loads(text)
             hashes = [_hash(line[name]) for name in SECTIONS]
             leaf, proof = bytes.fromhex(line["leaf"]), [bytes.fromhex(one) for one in line["proof"]]
             proven = is_proven(line["kind"], line["seq"], line["time"], hashes, leaf, proof, checkpoint)
@@ -177,7 +207,7 @@ def check_lines(lines: Sequence[str], key: PublicKey | None = None) -> int:
             proven = False
         if not proven:
             raise ExportInvalid(f"line {number} is not what the log holds")
-    return len(records)
+    return Proof(number, checkpoint, stated)
 
 
 def is_proven(

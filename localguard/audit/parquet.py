@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from localguard.audit import record
 from localguard.audit.checkpoint import CheckpointInvalid, PublicKey, public_key, verify_checkpoint
-from localguard.audit.export import COLUMNS, ExportInvalid, Proven, is_proven, opened
+from localguard.audit.export import COLUMNS, ExportInvalid, Proof, Proven, is_proven, opened
 from localguard.audit.retention import SECTIONS
 from localguard.errors import LocalguardError
 
@@ -55,8 +55,8 @@ def export_parquet(path: Path, sink: IO[bytes], *, disclosed: Sequence[str] = SE
     return written
 
 
-def check_parquet(source: Path, key: PublicKey | None = None) -> int:
-    """Check what `export_parquet` wrote, against the device's key if it is known; returns the number of records that are proven.
+def check_parquet(source: Path, key: PublicKey | None = None) -> Proof:
+    """Check what `export_parquet` wrote, against the device's key if it is known.
 
     Raises ExportInvalid, ParquetMissing.
     """
@@ -77,7 +77,13 @@ def check_parquet(source: Path, key: PublicKey | None = None) -> int:
                     raise ExportInvalid(f"row {number} is not what the log holds")
     except (KeyError, TypeError, ValueError, CheckpointInvalid, OSError, arrow.ArrowException):
         raise ExportInvalid("this is no export of a log, or a damaged one") from None
-    return number
+    return Proof(number, checkpoint, stated)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet does. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
 
 
 def _pyarrow() -> tuple[Any, Any]:

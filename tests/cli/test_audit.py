@@ -104,7 +104,7 @@ def test_parquet_goes_to_a_file_and_is_proven(localguard: RunLocally, anchor: by
         "audit", "export", "--format", "parquet", "--sections", "metadata", "--output", str(target)
     )
     assert (code, out) == (0, "")
-    assert check_parquet(target, KEY.public) == 5
+    assert check_parquet(target, KEY.public).records == 5
 
 
 def test_without_a_guard_the_command_destroys_the_key_itself_and_says_so_in_the_log(
@@ -161,3 +161,25 @@ def test_who_waits_at_a_terminal_sees_a_bar(home: Home, anchor: bytes) -> None:
     assert "records" in shown
     assert "100%" in shown
     assert b"Internally consistent: 6 records." in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_whoever_has_an_export_checks_it_by_itself(
+    localguard: RunLocally, anchor: bytes, tmp_path: Path, kind: str
+) -> None:
+    target = tmp_path / "log"
+    localguard("audit", "export", "--format", kind, "--sections", "metadata", "--output", str(target))
+    code, out, _ = localguard("audit", "check", str(target), "--key", KEY.public.encoded())
+    assert code == 0
+    assert out.startswith("5 records are among the 5 of the checkpoint of 2026-01-31T08:15:00")
+    assert json.loads(localguard("audit", "check", str(target), "--json")[1])["device"] == KEY.public.device
+    other = DeviceKey(bytes(32)).public.encoded()
+    assert "another device" in localguard("audit", "check", str(target), "--key", other)[2]
+    assert localguard("audit", "check", str(target), "--key", "nonsense")[0] == 2
+    changed = target.read_bytes().replace(b"gpt-5", b"gpt-4")
+    target.write_bytes(changed if kind == "jsonl" else target.read_bytes()[:-20])
+    assert localguard("audit", "check", str(target))[0] == 1
+    for nothing in (b"", b"\xff\n", b"{}\n"):
+        target.write_bytes(nothing)
+        assert localguard("audit", "check", str(target))[0] == 1
+    assert localguard("audit", "check", str(tmp_path / "none"))[0] == 2
