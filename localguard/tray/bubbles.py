@@ -1,7 +1,8 @@
 """Desktop notifications of Linux desktops, by `org.freedesktop.Notifications` (Desktop Notifications Specification 1.2).
 
-Whatever the body holds, it is text: where the desktop says that it takes markup, `&`, `<` and `>` are escaped. A click on a button
-counts only if it comes from the program that showed the notification, and carries that program's process.
+Whatever the body holds, it is text: where the desktop says that it takes markup, `&`, `<` and `>` are escaped. Where it says that it
+does not, they become signs that look alike, for dunst 1.9 says so where `markup` is not set, and renders markup all the same. A click
+on a button counts only if it comes from the program that showed the notification, and carries that program's process.
 """
 
 import html
@@ -17,6 +18,7 @@ from localguard.tray.session_bus import BusRefused, BusUnavailable, SessionBus
 
 NOTIFICATIONS: Final = "org.freedesktop.Notifications"
 _PATH: Final = "/org/freedesktop/Notifications"
+_ALIKE: Final = str.maketrans("<>&", "‹›＆")
 _MOST_SHOWN: Final = 50
 _NORMAL, _CRITICAL = 1, 2
 _SECONDS: Final = 10
@@ -67,7 +69,8 @@ class DesktopBubbles:
     async def _show(self, notice: Notice) -> None:
         try:
             _, (capabilities,) = await self._bus.call(NOTIFICATIONS, _PATH, NOTIFICATIONS, "GetCapabilities")
-            body = html.escape(notice.body, quote=False) if "body-markup" in capabilities else notice.body
+            takes_markup = "body-markup" in capabilities
+            body = html.escape(notice.body, quote=False) if takes_markup else notice.body.translate(_ALIKE)
             actions = {f"action-{number}": action for number, (_, action) in enumerate(notice.actions)}
             offered = [
                 text

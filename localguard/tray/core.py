@@ -162,7 +162,7 @@ class Core:
                 self._client.call_for(click.asked_by, action.method, action.path, dict(action.given))
             elif isinstance(action, InTerminal):
                 self._desktop.run_in_terminal(action)
-                if action.command[0] in ("explain",):
+                if action.command[0] in ("explain", "tui"):
                     self._situation = self._situation.looked_at()
             elif isinstance(action, Aside):
                 self._desktop.run_aside(action, self._failed)

@@ -33,6 +33,8 @@ TERMINALS: Final = (
 """Programs that show a terminal, and what stands before the command that they run; the first that is there is used."""
 
 _ASIDE_SECONDS: Final = 120.0
+_LEFT_BY_HAND: Final = ("tui",)
+"""Commands that end when the user has them end. The terminal of any other stays open until Enter is pressed."""
 
 
 class NothingOpens(LocalguardError):
@@ -77,7 +79,8 @@ class UserDesktop:
         """Run a command of localguard where the user can see it. Raises NothingOpens."""
         whole = (*own_command(), *action.command, *(self._port if action.asks else ()), *self._home)
         if sys.platform not in ("win32", "darwin"):
-            whole = ("sh", "-c", f'{shlex.join(whole)}; printf "\\nEnter closes this. "; read -r _')
+            then = "||" if action.command[0] in _LEFT_BY_HAND else ";"
+            whole = ("sh", "-c", f'{shlex.join(whole)} {then} {{ printf "\\nEnter closes this. "; read -r _; }}')
         _start(terminal_command(whole, os.environ))
 
     def run_aside(self, action: Aside, failed: Callable[[str], None]) -> None:

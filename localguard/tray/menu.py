@@ -118,6 +118,7 @@ def view(situation: Situation, now: float, wall: float) -> View:
             *_pause(situation, now, wall),
             *_refusals(situation),
             BETWEEN,
+            Entry("Open terminal UI", InTerminal(("tui",))),
             Entry("Open report", Aside(("report", "--open"))),
         )
     return View(situation.sign, title, (state, BETWEEN, *rest, BETWEEN, Entry("Quit the tray", Quit())))

@@ -115,15 +115,21 @@ def test_a_refusal_shows_until_somebody_has_looked_at_it(desktop: Desktop, guard
     guard.run("route", "set", "azure", "off", "--port", str(guard.port))
     assert said(send(guard, "hello", endpoint="azure/openai")).startswith("403")
     shows(desktop, Sign.REFUSED)
-    choose(
-        desktop, "Up", "Up", "Up", "Right", "Up", "Return"
-    )  # from below: quit, report, last refusals, the last of these
+    # from below: quit, report, terminal UI, the last refusals; and of these the last line
+    choose(desktop, "Up", "Up", "Up", "Up", "Right", "Up", "Return")
     shows(desktop, Sign.GUARDING)
     terminal = desktop.opened("terminal")
-    choose(desktop, "Up", "Up", "Up", "Right", "Return")
+    choose(desktop, "Up", "Up", "Up", "Up", "Right", "Return")
     (refusal,) = guard.records("refusal")
     opened = until(terminal, "the refusal is explained in a terminal")
     assert f"explain {refusal.exchange} --home {guard.home}" in opened
+
+
+def test_the_terminal_ui_opens_in_the_terminal_of_the_users_choice(desktop: Desktop, guard: Guard) -> None:
+    terminal = desktop.opened("terminal")
+    choose(desktop, "Up", "Up", "Up", "Return")
+    opened = until(terminal, "the terminal is started")
+    assert f"tui --port {guard.port} --home {guard.home} ||" in opened
 
 
 def test_the_report_opens_in_the_browser_behind_a_link_of_its_own(desktop: Desktop, guard: Guard) -> None:
