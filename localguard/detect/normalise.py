@@ -29,6 +29,8 @@ from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
 from localguard.detect.rules import Rule, compile_pattern
 
+ENCODED: Final = "+encoded"
+"""What the name of a rule ends in that found something in decoded text."""
 _DEPTH: Final = 2
 
 _HIDDEN: Final = (
@@ -153,7 +155,7 @@ class NormaliseEngine:
         prefilter, rules = self._shared
         of_secrets = tuple(name for name in prefilter.gates_of(text) if name in self._rules)
         for finding in rules.examine(Window(0, len(text), text, of_secrets)):
-            yield replace(finding, rule=f"{finding.rule}+encoded")
+            yield replace(finding, rule=finding.rule + ENCODED)
         if depth > 1:
             gates = [name for name, pattern in self._patterns.items() if pattern.search(text)]
             yield from self._examine(text, gates, 0, depth - 1)

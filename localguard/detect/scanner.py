@@ -7,7 +7,7 @@ from typing import Protocol
 from localguard.detect.decorated import undecorated
 from localguard.detect.finding import Finding, Window
 from localguard.detect.multipattern import Matcher
-from localguard.detect.normalise import NormaliseEngine
+from localguard.detect.normalise import ENCODED, NormaliseEngine
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
 from localguard.detect.rules import Rule
@@ -125,15 +125,19 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
 
     Of findings with one span the type that comes first in the published table wins, and it is distinctive if any of
     them was; a finding inside another is covered by it, and names it where it is most of it; findings that overlap partly become one over both, named by
-    the first type in the table.
+    the first type in the table. A value in plain that the same rule takes to go on behind a joint of literals stays a finding
+    of its own: which of the two it is cannot be told, and elsewhere it may stand alone.
     """
     resolved: list[Finding] = []
+    plain: dict[tuple[int, int], Finding] = {}
     for finding in sorted(set(findings), key=_order):
         last = resolved[-1] if resolved else None
         if last is None or finding.start >= last.end:
             resolved.append(finding)
         elif finding.start == last.start and finding.end == last.end:
             resolved[-1] = replace(last, distinctive=last.distinctive or finding.distinctive)
+        elif finding.start == last.start and last.rule == f"{finding.rule}{ENCODED}":
+            plain.setdefault((last.start, last.end), finding)
         elif finding.end > last.end:
             named = min(last, finding, key=lambda f: precedence(f.type))
             resolved[-1] = replace(named, start=last.start, end=finding.end)
@@ -141,7 +145,12 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
             last.type
         ):
             resolved[-1] = replace(finding, start=last.start, end=last.end)
-    return resolved
+    return [part for one in resolved for part in _parts(one, plain.get((one.start, one.end)))]
+
+
+def _parts(whole: Finding, plain: Finding | None) -> list[Finding]:
+    """A value that goes on in disguise where the same rule ends it in plain: known by itself as well, with what follows beside it."""
+    return [whole] if plain is None else [plain, replace(whole, start=plain.end, distinctive=False)]
 
 
 def _order(finding: Finding) -> tuple[int, int, tuple[int, str], bool, str]:

@@ -129,3 +129,14 @@ def test_base64_and_foreign_text_without_secrets_is_left_alone(scanner: Scanner)
     certificate = base64.b64encode(expand("{pem:CERTIFICATE}", rng).text)
     text = b'"' + image + b'" ' + certificate + " größe, Ελληνικά, русский, العَرَبِيَّة, 👩‍👩‍👧 %7B%22a%22%3A1%7D".encode()
     assert scanner.scan(text) == []
+
+
+def test_a_value_that_may_go_on_in_the_next_string_is_known_by_itself_too(scanner: Scanner) -> None:
+    value = expand("{alnum:20}#7", random.Random(8)).text
+    before = b'x = ["something_drawn"\n     "something_else",\n'
+    text = before + b'password = "' + value + b'"\n       "01"[a],\n]\n'
+    (plain, rest) = scanner.scan(text)
+    assert text[plain.start : plain.end] == value
+    assert plain.distinctive
+    assert (rest.start, text[rest.start : rest.end]) == (plain.end, b'"\n       "01')
+    assert not rest.distinctive
