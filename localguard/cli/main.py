@@ -100,7 +100,8 @@ def _options(
     if context.invoked_subcommand is None:
         from localguard.cli.overview import show
 
-        show(located(None), DEFAULT_PORT)
+        home = located(None)
+        show(home, home.recorded_port() or DEFAULT_PORT)
 
 
 demo.register(app)

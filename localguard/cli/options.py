@@ -17,11 +17,32 @@ HomeOption = Annotated[
     Path | None,
     typer.Option(
         "--home",
+        is_eager=True,  # which guard a command talks to depends on it
         help="Directory of policy, rules, state and logs. [default: $LOCALGUARD_HOME, else the user's data directory]",
         show_default=False,
     ),
 ]
-PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Loopback port of the guard.")]
+
+
+def _port_of_the_home(context: typer.Context, port: int) -> int:
+    source = context.get_parameter_source("port")
+    if source is None or source.name != "DEFAULT":
+        return port
+    return located(context.params.get("home")).recorded_port() or port
+
+
+PortOption = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        min=1,
+        max=65535,
+        callback=_port_of_the_home,
+        show_default=False,
+        help="Loopback port of the guard. [default: where the home's guard runs, else 4141]",
+    ),
+]
+ServePortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Loopback port to serve on.")]
 PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", help="Policy file. [default: policy.toml in the home]", show_default=False),

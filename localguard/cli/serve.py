@@ -2,7 +2,7 @@
 
 import typer
 
-from localguard.cli.options import DEFAULT_PORT, HomeOption, PolicyOption, PortOption, located
+from localguard.cli.options import DEFAULT_PORT, HomeOption, PolicyOption, ServePortOption, located
 
 
 def register(app: typer.Typer) -> None:
@@ -10,7 +10,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: localguard serve --port 4141")(serve)
 
 
-def serve(port: PortOption = DEFAULT_PORT, home: HomeOption = None, policy: PolicyOption = None) -> None:
+def serve(port: ServePortOption = DEFAULT_PORT, home: HomeOption = None, policy: PolicyOption = None) -> None:
     """Run the guard on 127.0.0.1 and ::1 until it is interrupted."""
     place = located(home, policy)
     from localguard.proxy import daemon

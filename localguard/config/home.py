@@ -75,6 +75,22 @@ class Home:
         return self.state_dir / "control.token"
 
     @property
+    def port_file(self) -> Path:
+        """The port on which this home's guard serves; there while it runs."""
+        return self.state_dir / "port"
+
+    def recorded_port(self) -> int | None:
+        """Return the port on which a guard of this home says it serves, or None.
+
+        After a kill it may be an old one: who listens there still has to prove that it knows the control token.
+        """
+        try:
+            told = self.port_file.read_bytes()[:8]
+        except OSError:
+            return None
+        return int(told) if told.isdigit() and 0 < int(told) < 65_536 else None
+
+    @property
     def log_dir(self) -> Path:
         """Diagnostic logs, without raw values."""
         return self.root / "log"

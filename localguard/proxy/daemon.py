@@ -24,7 +24,7 @@ from aiohttp import web
 
 from localguard import __version__
 from localguard.audit.store import Store
-from localguard.config.home import Home
+from localguard.config.home import Home, write_private
 from localguard.config.keys import Keys
 from localguard.config.policy_files import PolicyWatcher
 from localguard.errors import LocalguardError
@@ -142,6 +142,8 @@ async def serve(
         parts = await stack.enter_async_context(contextlib.AsyncExitStack())  # closed after the server
         await server.start()
         stack.push_async_callback(server.close)
+        write_private(home.port_file, str(server.port).encode("ascii"))
+        stack.callback(home.port_file.unlink, missing_ok=True)
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 asyncio.get_running_loop().add_signal_handler(name, stop.set)

@@ -37,6 +37,7 @@ def test_serve_answers_health_and_ends_cleanly_at_an_interrupt(home: Home, port:
         assert answer.status == 200
     child.send_signal(2)
     assert child.wait(timeout=20) == 0
+    assert not home.port_file.exists()
     assert process("audit", "verify").returncode == 0
 
 
@@ -73,6 +74,14 @@ def test_status_shows_the_guard_and_its_counters(guard: ControlClient, port: int
     assert shown["guard"]["counters"]["exchanges"] == 0
     assert isinstance(shown["direct"], list)
     assert f"The guard runs on 127.0.0.1:{port}." in localguard("status", "--port", str(port))[1]
+
+
+def test_commands_find_the_guard_of_their_home_by_themselves(
+    guard: ControlClient, port: int, home: Home, localguard: RunLocally
+) -> None:
+    assert f"The guard runs on 127.0.0.1:{port}." in localguard("status", "--home", str(home.root))[1]
+    free = port + 1 if port < 65_535 else port - 1
+    assert localguard("status", "--port", str(free))[0] == 3  # what is named is what counts
 
 
 def test_status_without_a_guard_says_how_to_start_one(port: int, localguard: RunLocally) -> None:
