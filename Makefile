@@ -7,7 +7,7 @@ CLIENTS := .clients
 PORT := 4141
 WORKERS := 3
 
-.PHONY: run test clean
+.PHONY: run test screenshots clean
 
 run: $(VENV)/.installed-run
 	$(BIN)/localguard serve --port $(PORT)
@@ -20,6 +20,9 @@ test: $(VENV)/.installed-test $(CLIENTS)/.installed
 	sh packaging/debian.sh
 	$(BIN)/pytest tests/test_docs.py
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+screenshots: $(VENV)/.installed-test
+	$(BIN)/python -m tests.tui.screenshots packaging/screenshots
 
 $(VENV)/.installed-run: pyproject.toml packaging/venv.sh
 	sh packaging/venv.sh $(VENV) .

@@ -139,7 +139,7 @@ def detail_of(records: Sequence[Record]) -> ExchangeDetail | None:
         withheld=list((outcome and outcome.findings) or ()),  # type: ignore[arg-type]  # as they were written
         unknown_placeholders=int(said.get("unknown_placeholders") or 0),
         near_misses=int(said.get("near_misses") or 0),
-        timing=phases(said),
+        timing=phases(said, asked=bool(asked.get("approval"))),
         refusal=_refusal(refusal),
         price_source=said.get("price_source") or asked.get("price_source"),
         cost_basis=said.get("cost_basis"),
@@ -152,12 +152,15 @@ def detail_of(records: Sequence[Record]) -> ExchangeDetail | None:
     )
 
 
-def phases(outcome: Mapping[str, Any]) -> list[Phase]:
-    """Where the time of an exchange went, as far as its outcome says."""
+def phases(outcome: Mapping[str, Any], *, asked: bool = False) -> list[Phase]:
+    """Where the time of an exchange went, as far as its outcome says; with `asked` a person was waited for.
+
+    The guard's part is until everything was read, scanned, decided on and recorded, the provider's until its first byte.
+    """
     marks = (
-        ("the guard reads, scans, decides, records", outcome.get("sent_ms")),
-        ("the provider thinks", outcome.get("first_byte_ms")),
-        ("the reply comes", outcome.get("total_ms")),
+        ("guard and a person" if asked else "guard", outcome.get("sent_ms")),
+        ("provider", outcome.get("first_byte_ms")),
+        ("reply", outcome.get("total_ms")),
     )
     found: list[Phase] = []
     begins = 0

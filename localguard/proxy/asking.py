@@ -19,6 +19,8 @@ from localguard.policy.decide import Decision
 from localguard.proxy import refusals
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import Answered, QuestionList
+from localguard.proxy.control_models import AnswerBody
 from localguard.proxy.exchange_ids import ExchangeIds
 from localguard.proxy.live import Exchange
 from localguard.proxy.refusals import Refused
@@ -49,8 +51,15 @@ class Asking:
         self._waiting: dict[str, _Waiting] = {}
         self._ids = ExchangeIds()
         control.offer(
-            Call("GET", "/approvals", "Requests that wait for a person's answer.", self._list),
-            Call("POST", "/approvals/{id}", "Answer one: `allow`, `scope`, `why`.", self._answer),
+            Call("GET", "/approvals", "Requests that wait for a person's answer.", self._list, gives=QuestionList),
+            Call(
+                "POST",
+                "/approvals/{id}",
+                "Answer one: `allow`, `scope`, `why`.",
+                self._answer,
+                takes=AnswerBody,
+                gives=Answered,
+            ),
         )
 
     async def admit(self, exchange: Exchange, decision: Decision, request: bytes) -> None:

@@ -32,6 +32,8 @@ from localguard.proxy.billing import Billing
 from localguard.proxy.budgets import Budgets
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import Recorded
+from localguard.proxy.control_models import KeyBody
 from localguard.proxy.early_refusals import EarlyRefusals
 from localguard.proxy.exchange_views import ExchangeViews
 from localguard.proxy.executing import Executing
@@ -104,7 +106,14 @@ class Assembly:
             on_fingerprint=scrubber.trust,
         )
         control.offer(
-            Call("POST", "/keys/{name}", "Record what was done with a key.", lambda given: _key_changed(store, given)),
+            Call(
+                "POST",
+                "/keys/{name}",
+                "Record what was done with a key.",
+                lambda given: _key_changed(store, given),
+                takes=KeyBody,
+                gives=Recorded,
+            ),
         )
         await pool.start(workers=False)
         pool.start_workers(lambda scanner: scrubber.arm(scanner, memories.vaults))

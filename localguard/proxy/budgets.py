@@ -29,6 +29,8 @@ from localguard.proxy.asking import Asking
 from localguard.proxy.billing import Bill
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control
+from localguard.proxy.control_answers import BudgetList, ClockView
+from localguard.proxy.control_models import TrustBody
 from localguard.proxy.live import Exchange
 from localguard.proxy.refusals import Refused
 
@@ -63,8 +65,15 @@ class Budgets:
         self._layers = layers
         self._held = False
         control.offer(
-            Call("GET", "/budgets", "How the budgets stand.", self._show),
-            Call("POST", "/budgets/clock", "Have budgets go by the machine's clock again.", self._trust),
+            Call("GET", "/budgets", "How the budgets stand.", self._show, gives=BudgetList),
+            Call(
+                "POST",
+                "/budgets/clock",
+                "Have budgets go by the machine's clock again.",
+                self._trust,
+                takes=TrustBody,
+                gives=ClockView,
+            ),
         )
 
     @classmethod

@@ -21,7 +21,9 @@ from localguard.config.home import Home, write_private
 from localguard.errors import LocalguardError
 from localguard.proxy.admission import AdmissionRefused, ControlCall
 from localguard.proxy.connection import Limits, read_body
+from localguard.proxy.control_answers import StatusView, Stopping
 from localguard.proxy.control_client import NONCE_DIGITS, proof
+from localguard.proxy.control_models import NothingBody
 from localguard.proxy.feed import Feed, FellBehind, Reader, TooManyReaders
 from localguard.proxy.headers import bare_credential, joined, query_parts
 
@@ -130,11 +132,20 @@ class Control:
         self._token = secrets.token_urlsafe(32)
         write_private(home.control_token, self._token.encode("ascii"))
         self._calls: tuple[Call, ...] = (
-            Call("GET", "/status", "What the guard says of itself.", lambda _: status()),
-            Call("POST", "/stop", "Finish what runs, then end.", lambda _: _stopping(stop)),
+            Call("GET", "/status", "What the guard says of itself.", lambda _: status(), gives=StatusView),
+            Call(
+                "POST",
+                "/stop",
+                "Finish what runs, then end.",
+                lambda _: _stopping(stop),
+                takes=NothingBody,
+                gives=Stopping,
+            ),
+            Call("GET", "/openapi.json", "This description.", lambda _: self.description(), gives=dict[str, Any]),
         )
         self.feed = feed or Feed()
         self._slowest = slowest
+        self._described: tuple[int, Mapping[str, object]] | None = None
         self._pages: dict[str, Page] = {}
 
     @property
@@ -161,6 +172,14 @@ class Control:
     def show(self, path: str, page: Page) -> None:
         """Have a page answer at `path` below `/-`. Who may see it is the page's own matter: browsers have no control token."""
         self._pages[path] = page
+
+    def description(self) -> Mapping[str, object]:
+        """What this API can do, as an OpenAPI document."""
+        if self._described is None or self._described[0] != len(self._calls):
+            from localguard.proxy.openapi import description  # the types of all rooms, for the few who ask
+
+            self._described = len(self._calls), description(self._calls)
+        return self._described[1]
 
     def offer(self, *calls: Call) -> None:
         """Add to what the API can do."""
@@ -251,7 +270,9 @@ def _converted(given: Mapping[str, Any], model: type[Model], *, strict: bool) ->
     try:
         return msgspec.convert(given, model, strict=strict)
     except msgspec.ValidationError as error:
-        raise ControlRefused(400, f"The call does not fit its description in /-/api/openapi.json: {error}.") from None
+        from localguard.proxy.misfit import told  # only for who gave something wrong
+
+        raise ControlRefused(400, told(error, model)) from None
 
 
 def _only(request: web.BaseRequest, *methods: str) -> None:

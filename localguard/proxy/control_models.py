@@ -95,6 +95,104 @@ class ReportBody(Asked, frozen=True):
     verify: bool | None = None
 
 
+class NothingBody(Asked, frozen=True):
+    """Nothing is given; the body may be left out."""
+
+
+class PauseBody(Asked, frozen=True):
+    """How long redaction is paused, and why."""
+
+    minutes: Count
+    reason: Given
+
+
+class TrustBody(Asked, frozen=True):
+    """That the machine's clock is right."""
+
+    trust: bool = True
+
+
+class WaitBody(Asked, frozen=True):
+    """That the answer is waited for."""
+
+    wait: bool = True
+
+
+class CommandBody(Asked, frozen=True):
+    """A command, argument by argument."""
+
+    argv: Annotated[list[str], Meta(min_length=1, max_length=1000)]
+
+
+class ExperimentBody(Asked, frozen=True):
+    """How long an experiment runs, why, and what it may cost a day in USD."""
+
+    hours: Count
+    reason: Given
+    limit_usd: Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,6})?$")] | None = None
+
+
+class SessionApprovalBody(Asked, frozen=True):
+    """A session that somebody approves: who, by git's configuration, and a note."""
+
+    session: Given
+    note: Text = ""
+    identity: Text = ""
+
+
+class OutcomeBody(Asked, frozen=True):
+    """What became of a session."""
+
+    session: Given
+    workflow: Given
+    result: Literal["accepted", "reworked", "rejected"]
+    review_minutes: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    note: Text = ""
+    commits: dict[str, int] | None = None
+
+
+class TaskBody(Asked, frozen=True):
+    """A task category, and for which workspace, by name or by a directory; an empty one ends it."""
+
+    task: Text
+    workspace: Text = ""
+    directory: Text = ""
+
+
+class KeyBody(Asked, frozen=True):
+    """What was done with a key."""
+
+    action: Literal["set", "rotate", "remove"]
+
+
+class PruneBody(Asked, frozen=True):
+    """Which sections of which kinds of records are dropped, and before when (RFC 3339)."""
+
+    before: Given
+    sections: Names = ()
+    kinds: Names = ()
+
+
+class EraseBody(Asked, frozen=True):
+    """A workspace's id, and the name by which people know it."""
+
+    workspace: Given
+    name: Text = ""
+
+
+class SyncBody(Asked, frozen=True):
+    """Where records go, at which level, and with what they are sent."""
+
+    to: Given
+    level: Given
+    names: bool = False
+    exclude: Names = ()
+    token: Text = ""
+    ca_file: Text = ""
+    client_cert: Text = ""
+    from_now: bool = True
+
+
 # what comes back
 
 

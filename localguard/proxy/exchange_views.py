@@ -81,7 +81,11 @@ class ExchangeViews:
         if found is None:
             raise ControlRefused(404, "The log has no exchange with this id. `localguard audit tail` lists the newest.")
         held = self._recorder.row(id)  # an outcome is in the log within a second
-        return found if held is None else {**found, "exchange": held, "timing": phases(held)}
+        return (
+            found
+            if held is None
+            else {**found, "exchange": held, "timing": phases(held, asked=bool(found["decision"]["approval"]))}
+        )
 
     async def _sessions(self, given: Arguments) -> Mapping[str, object]:
         asked = given.queried(SessionsQuery)

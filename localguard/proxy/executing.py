@@ -14,6 +14,8 @@ from localguard.policy.approvals import Question, Scope, Subject
 from localguard.proxy.asking import Asking
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import CommandAsked, CommandTaken
+from localguard.proxy.control_models import CommandBody, WaitBody
 from localguard.proxy.exchange_ids import ExchangeIds
 from localguard.proxy.live import Memories
 from localguard.redact.vault import Vault
@@ -49,9 +51,21 @@ class Executing:
         self._ids = ExchangeIds()
         self._commands: OrderedDict[str, _Command] = OrderedDict()
         control.offer(
-            Call("POST", "/commands", "Ask to run `argv` with values in place of its placeholders.", self._ask),
             Call(
-                "POST", "/commands/{id}", "Wait for the answer, and get the command with its values once.", self._take
+                "POST",
+                "/commands",
+                "Ask to run `argv` with values in place of its placeholders.",
+                self._ask,
+                takes=CommandBody,
+                gives=CommandAsked,
+            ),
+            Call(
+                "POST",
+                "/commands/{id}",
+                "Wait for the answer, and get the command with its values once.",
+                self._take,
+                takes=WaitBody,
+                gives=CommandTaken,
             ),
         )
 

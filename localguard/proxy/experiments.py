@@ -14,6 +14,8 @@ from localguard.policy.experiment import Experiment, with_experiments
 from localguard.policy.model import EndpointClass, Experimenting, Layer, LayerName
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import ExperimentList
+from localguard.proxy.control_models import ExperimentBody, NothingBody
 
 
 class Experiments:
@@ -36,9 +38,18 @@ class Experiments:
         self.on_change: Callable[[], object] = lambda: None
         self._running: dict[str, tuple[Experiment, asyncio.TimerHandle]] = {}
         control.offer(
-            Call("GET", "/experiments", "The experiments that run.", lambda _: self.shown()),
-            Call("POST", "/experiments/{endpoint}", "Begin one: `hours`, `reason`, `limit_usd`.", self._start),
-            Call("POST", "/experiments/{endpoint}/stop", "End one.", self._stop),
+            Call("GET", "/experiments", "The experiments that run.", lambda _: self.shown(), gives=ExperimentList),
+            Call(
+                "POST",
+                "/experiments/{endpoint}",
+                "Begin one: `hours`, `reason`, `limit_usd`.",
+                self._start,
+                takes=ExperimentBody,
+                gives=ExperimentList,
+            ),
+            Call(
+                "POST", "/experiments/{endpoint}/stop", "End one.", self._stop, takes=NothingBody, gives=ExperimentList
+            ),
         )
 
     def applied(self) -> tuple[Layer, ...]:

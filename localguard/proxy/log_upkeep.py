@@ -14,6 +14,8 @@ from localguard.audit.store import Store
 from localguard.config.keys import KeychainUnavailable, Keys, KeysDamaged, fingerprint_of
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import Erased, Pruned, Signed
+from localguard.proxy.control_models import EraseBody, NothingBody, PruneBody
 from localguard.proxy.live import Memories
 
 
@@ -29,10 +31,29 @@ class LogUpkeep:
         self._memories = memories
         self._callers = callers
         control.offer(
-            Call("POST", "/checkpoint", "Sign a checkpoint of the log now.", self._checkpoint),
-            Call("POST", "/prune", "Drop `sections` of `kinds` of records `before` a time.", self._prune),
             Call(
-                "POST", "/erase", "Destroy the key of a workspace's fingerprints; `workspace` is its id.", self._erase
+                "POST",
+                "/checkpoint",
+                "Sign a checkpoint of the log now.",
+                self._checkpoint,
+                takes=NothingBody,
+                gives=Signed,
+            ),
+            Call(
+                "POST",
+                "/prune",
+                "Drop `sections` of `kinds` of records `before` a time.",
+                self._prune,
+                takes=PruneBody,
+                gives=Pruned,
+            ),
+            Call(
+                "POST",
+                "/erase",
+                "Destroy the key of a workspace's fingerprints; `workspace` is its id.",
+                self._erase,
+                takes=EraseBody,
+                gives=Erased,
             ),
         )
 

@@ -12,6 +12,8 @@ from localguard.audit.store import Store
 from localguard.config.home import Home
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import OutcomeTold
+from localguard.proxy.control_models import OutcomeBody
 from localguard.proxy.tasks import TASK
 
 MOST_MINUTES = 100_000
@@ -30,6 +32,8 @@ class SessionOutcomes:
                 "/session-outcomes",
                 "Say what became of `session`: `workflow`, `result`, and if known `review_minutes`, `note`, `commits`.",
                 self._record,
+                takes=OutcomeBody,
+                gives=OutcomeTold,
             )
         )
 

@@ -15,6 +15,8 @@ from localguard.config.keys import KeychainUnavailable, KeysDamaged
 from localguard.policy.pause import pausing_allowed
 from localguard.proxy.callers import Caller, Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import PauseView
+from localguard.proxy.control_models import NothingBody, PauseBody
 
 _NOT_ALLOWED = "The policy does not let redaction be paused. Its owner can add [pause] with max_minutes."
 
@@ -39,9 +41,22 @@ class Pause:
         self._until = 0.0
         self._reason = ""
         control.offer(
-            Call("GET", "/pause", "Whether redaction is paused, and for how long still.", lambda _: self.shown()),
-            Call("POST", "/pause", "Pause redaction for `minutes`, with a `reason`.", self._pause),
-            Call("POST", "/resume", "End the pause.", self._resume),
+            Call(
+                "GET",
+                "/pause",
+                "Whether redaction is paused, and for how long still.",
+                lambda _: self.shown(),
+                gives=PauseView,
+            ),
+            Call(
+                "POST",
+                "/pause",
+                "Pause redaction for `minutes`, with a `reason`.",
+                self._pause,
+                takes=PauseBody,
+                gives=PauseView,
+            ),
+            Call("POST", "/resume", "End the pause.", self._resume, takes=NothingBody, gives=PauseView),
         )
 
     def covers(self, caller: Caller) -> bool:

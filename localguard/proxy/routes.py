@@ -12,6 +12,8 @@ from localguard.policy.model import Endpoint
 from localguard.policy.routes import RouteMode, Routes
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import RoutesView
+from localguard.proxy.control_models import ModeBody, SwitchBody
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,24 @@ class RouteSwitches:
         if self.error is not None:
             log.warning("%s", self.error)
         control.offer(
-            Call("GET", "/routes", "The route switches, and what they make of each endpoint.", lambda _: self.shown()),
-            Call("POST", "/routes", "Switch to `mode` policy or local.", self._set_mode),
-            Call("POST", "/routes/{endpoint}", "Switch one endpoint `on` (true) or off.", self._set_endpoint),
+            Call(
+                "GET",
+                "/routes",
+                "The route switches, and what they make of each endpoint.",
+                lambda _: self.shown(),
+                gives=RoutesView,
+            ),
+            Call(
+                "POST", "/routes", "Switch to `mode` policy or local.", self._set_mode, takes=ModeBody, gives=RoutesView
+            ),
+            Call(
+                "POST",
+                "/routes/{endpoint}",
+                "Switch one endpoint `on` (true) or off.",
+                self._set_endpoint,
+                takes=SwitchBody,
+                gives=RoutesView,
+            ),
         )
 
     def shown(self) -> Mapping[str, object]:

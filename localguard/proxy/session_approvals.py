@@ -17,6 +17,8 @@ from localguard.audit.store import Store
 from localguard.config.peer import descent, program_of
 from localguard.proxy.callers import Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import SessionApproved
+from localguard.proxy.control_models import SessionApprovalBody
 
 
 class SessionApprovals:
@@ -28,7 +30,14 @@ class SessionApprovals:
         self._control = control
         self._callers = callers
         control.offer(
-            Call("POST", "/session-approvals", "Approve a `session`, with `identity` and `note`.", self._approve)
+            Call(
+                "POST",
+                "/session-approvals",
+                "Approve a `session`, with `identity` and `note`.",
+                self._approve,
+                takes=SessionApprovalBody,
+                gives=SessionApproved,
+            )
         )
 
     async def _approve(self, given: Arguments) -> Mapping[str, object]:

@@ -19,6 +19,8 @@ from localguard.errors import LocalguardError
 from localguard.policy.sync_demand import Agreed, Unmet, unmet
 from localguard.proxy.callers import Caller, Callers
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import SyncView
+from localguard.proxy.control_models import NothingBody, SyncBody
 from localguard.sync.agreement import Agreement, Agreements
 from localguard.sync.consent import consent_event, end_event, enrolled, proposed
 from localguard.sync.outlet import device_key, reader_of, sender_of
@@ -52,10 +54,23 @@ class Syncing:
         self.agreement: Agreement | None = None
         """What holds now."""
         control.offer(
-            Call("GET", "/sync", "What was agreed about sync, and how far it is.", lambda _: self._shown()),
-            Call("POST", "/sync", "Agree to send records `to` an address at a `level`.", self._agree),
-            Call("POST", "/sync/disable", "Stop sending at once.", self._end),
-            Call("POST", "/sync/push", "Send what waits now.", self._push),
+            Call(
+                "GET",
+                "/sync",
+                "What was agreed about sync, and how far it is.",
+                lambda _: self._shown(),
+                gives=SyncView,
+            ),
+            Call(
+                "POST",
+                "/sync",
+                "Agree to send records `to` an address at a `level`.",
+                self._agree,
+                takes=SyncBody,
+                gives=SyncView,
+            ),
+            Call("POST", "/sync/disable", "Stop sending at once.", self._end, takes=NothingBody, gives=SyncView),
+            Call("POST", "/sync/push", "Send what waits now.", self._push, takes=NothingBody, gives=SyncView),
         )
 
     async def start(self) -> None:

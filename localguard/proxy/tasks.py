@@ -14,6 +14,8 @@ from localguard.audit.schema import LogUnavailable
 from localguard.audit.store import Store
 from localguard.config.workspaces import Workspace, Workspaces
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
+from localguard.proxy.control_answers import TaskList, TaskSet
+from localguard.proxy.control_models import TaskBody
 
 TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _MOST = 1000
@@ -64,9 +66,15 @@ class TaskBoard:
                 "/tasks",
                 "The tasks that were set, by workspace; those that policy names; the workspaces that it names.",
                 lambda _: self._shown(),
+                gives=TaskList,
             ),
             Call(
-                "POST", "/tasks", "Set `task` for `workspace` (a name) or `directory`; an empty one ends it.", self._set
+                "POST",
+                "/tasks",
+                "Set `task` for `workspace` (a name) or `directory`; an empty one ends it.",
+                self._set,
+                takes=TaskBody,
+                gives=TaskSet,
             ),
         )
 

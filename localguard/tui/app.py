@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from rich.text import Text
+from textual import on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from localguard.tui.boards import budget_lines, explained_lines, policy_lines
@@ -36,7 +38,7 @@ FRAMES = 8
 """A second: so often is taken in what came, and no oftener painted."""
 VIEWS = ("exchanges", "sessions", "endpoints", "budgets", "policy")
 _SUMS_SECONDS = 0.5
-_EXAMPLES = "words, -without, agent:codex, state:refused, cost>0.1, ms>1000"
+_EXAMPLES = "/ words, -without, agent:codex, state:refused, cost>0.1, ms>1000"
 _VIEW_SECONDS = 4.0
 
 
@@ -52,13 +54,12 @@ class GuardApp(App[None]):
     #banner { background: $panel; display: none; }
     #banner.-said { display: block; }
     #tabs { height: 1; background: $surface; }
-    #filter { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
-    #filter.-open { display: block; }
+    #filter { width: 1fr; height: 1; border: none; padding: 0 1; margin: 0 1; background: $panel; }
     #views { height: 1fr; }
     #exchanges, #sessions, #endpoints { height: 1fr; }
     #table, #session-table { width: 1fr; }
     #detail, #session-detail { width: 40%; border-left: vkey $panel; }
-    Table { background: $background; }
+    Table { background: $background; scrollbar-size: 1 1; }
     .-narrow #detail { display: none; }
     .-narrow.-detail #detail { display: block; width: 1fr; border-left: none; }
     .-narrow.-detail #table { display: none; }
@@ -71,7 +72,7 @@ class GuardApp(App[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(at), f"view('{view}')", view.capitalize(), show=False) for at, view in enumerate(VIEWS, 1)),
-        Binding("slash", "filter", "Filter"),
+        Binding("slash", "filter", "Filter", priority=True),  # what is typed behind it, in one go, is for the filter
         Binding("f", "follow", "Follow"),
         Binding("p", "pause", "Pause"),
         Binding("a", "answer", "Answer"),
@@ -130,21 +131,20 @@ class GuardApp(App[None]):
             yield self._banner
             with Horizontal(id="tabs"):
                 yield from self._tabs.values()
-            yield self._typing
+                yield self._typing
             with self._switcher:
                 with Horizontal(id="exchanges"):
                     yield self._table
                     yield self._pane
                 yield from self._boards.values()
-            yield Footer()
+            yield Footer(show_command_palette=False)  # its place is for the keys; `?` lists it
 
     def on_mount(self) -> None:
         """Connect, and take in what comes."""
         self._tabs["exchanges"].add_class("-open")
-        self._table.focus()
+        self._focus(self._table)
         if self._typed:
             self._typing.value = self._typed
-            self._typing.add_class("-open")
         self._pane.show([(("label", "No exchange is chosen."),)])
         self.set_interval(1 / FRAMES, self.frame)
         self._connection.start()
@@ -283,41 +283,46 @@ class GuardApp(App[None]):
         for name, tab in self._tabs.items():
             tab.set_class(name == view, "-open")
         board = self._boards.get(view, self._table)
-        (board.table if isinstance(board, Sessions | Endpoints) else board).focus()
+        self._focus(board.table if isinstance(board, Sessions | Endpoints) else board)
         self._viewed = 0.0
+
+    def _focus(self, widget: Widget) -> None:
+        """Have a widget take the keys from the very next one on; `Widget.focus` lets some go by."""
+        self.screen.set_focus(widget)
 
     def on_tab_wanted(self, event: Tab.Wanted) -> None:
         """A name was clicked."""
         self.action_view(event.view)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action can be done now: a `/` that is typed into a box is no command."""
+        return not (action == "filter" and isinstance(self.focused, Input))
+
     def action_filter(self) -> None:
         """Type what is to be seen."""
         self.action_view("exchanges")
-        self._typing.add_class("-open")
-        self._typing.focus()
+        self._focus(self._typing)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    @on(Input.Changed, "#filter")
+    def filter_typed(self, event: Input.Changed) -> None:
         """Filter as one types."""
         self.exchanges.show(filter_from(event.value))
         self._table.changed()
         self._summed = 0.0
 
-    def on_input_submitted(self, _: Input.Submitted) -> None:
+    @on(Input.Submitted, "#filter")
+    def filter_kept(self, _: Input.Submitted) -> None:
         """Keep the filter, and go back to the table."""
-        self._close_filter()
-
-    def _close_filter(self) -> None:
-        self._typing.set_class(bool(self._typing.value), "-open")
-        self._table.focus()
+        self._focus(self._table)
 
     def action_close(self) -> None:
         """Close what is open: the detail, then the filter."""
         if self.screen.has_class("-detail"):
             self.screen.remove_class("-detail")
-            self._table.focus()
+            self._focus(self._table)
             return
         self._typing.value = ""
-        self._close_filter()
+        self._focus(self._table)
 
     def action_follow(self) -> None:
         """Stay with the newest exchange, or with the chosen one."""
@@ -338,7 +343,7 @@ class GuardApp(App[None]):
         """Show the chosen exchange in full."""
         self.screen.add_class("-detail")
         self.screen.remove_class("-folded")
-        self._pane.focus()
+        self._focus(self._pane)
 
     def action_fold(self) -> None:
         """Show the detail, or only the table."""
@@ -410,7 +415,6 @@ class GuardApp(App[None]):
         """Show its exchanges."""
         self.action_view("exchanges")
         self._typing.value = f"session:{event.session}"
-        self._typing.add_class("-open")
 
     def _local_only(self) -> None:
         endpoints = self._boards["endpoints"]

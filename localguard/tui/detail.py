@@ -88,10 +88,11 @@ def _decision(decision: Document) -> list[Line]:
         return []
     lines: list[Line] = [(), heading("Decision"), fact("effect", decision["effect"], f"effect-{decision['effect']}")]
     for rule in decision["rules"]:
-        place = f"{rule['file']}:{rule['line']}" if rule["file"] else f"the {rule['layer']} layer"
-        lines.append(fact("rule", f"{rule['id']}  {place}"))
-        if rule["reason"]:
-            lines.append(fact("", rule["reason"]))
+        lines += facts(
+            ("rule", f"{rule['id']} ({rule['layer']})"),
+            ("at", f"{rule['file']}:{rule['line']}" if rule["file"] else ""),
+            ("because", rule["reason"]),
+        )
     asked = ", ".join(f"{name} {what}" for name, what in sorted(decision["obligations"].items()))
     routed = decision["routed_from"] or {}
     return lines + facts(
@@ -149,14 +150,14 @@ def _restored(document: Document) -> list[Line]:
     for one in withheld[:_MOST_FINDINGS]:
         lines.append((("warning", "  withheld    "), ("", f"{one.get('type')} in {one.get('place')}")))
         lines.append(fact("", one.get("reason")))
-    return lines + facts(("unknown", unknown and f"{unknown} placeholders of an earlier run stayed"))
+    return lines + facts(("unknown", f"{unknown} placeholders of an earlier run stayed" if unknown else ""))
 
 
 def _timing(timing: list[Document], width: int) -> list[Line]:
     if not timing:
         return []
     whole = max(one["ends_ms"] for one in timing)
-    cells = max(8, min(_BAR, width - 36))
+    cells = max(8, min(_BAR, width - 34))
     lines: list[Line] = [(), heading(f"Time ({duration(whole)})")]
     for one, style in zip(timing, ("time-guard", "time-provider", "time-reply"), strict=False):
         took = duration(one["ends_ms"] - one["begins_ms"])

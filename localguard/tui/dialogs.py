@@ -62,6 +62,7 @@ class QuestionDialog(ModalScreen[tuple[str, bool, str] | None]):
     def on_mount(self) -> None:
         """Show it."""
         self._lines.show(question_lines(self._question))
+        self._lines.focus()
 
     def on_key(self, event: events.Key) -> None:
         """Take the answer."""

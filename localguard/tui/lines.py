@@ -4,6 +4,9 @@ A style is a name of `palette.STYLES`; what it says in colour the text says in w
 """
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+_LABEL = 12
 
 Span = tuple[str, str]
 """A style and a text that is fit to be shown."""
@@ -17,7 +20,17 @@ def heading(title: str) -> Line:
 
 def fact(name: str, value: object, style: str = "") -> Line:
     """A name and its value, the values of neighbours below each other."""
-    return (("label", f"  {name:<11} "), (style, str(value)))
+    return (("label", f"  {name:<{_LABEL}} "), (style, str(value)))
+
+
+def wrapped(line: Line, width: int) -> list[Line]:
+    """A fact that is longer than `width` on several lines, its value below itself; every other line as it is."""
+    room = width - _LABEL - 3
+    if len(line) != 2 or line[0][0] != "label" or len(line[0][1]) != _LABEL + 3 or room < 10 or len(line[1][1]) <= room:
+        return [line]
+    (label, name), (style, value) = line
+    parts = wrap(value, room, break_on_hyphens=False) or [""]
+    return [((label, name if at == 0 else " " * (_LABEL + 3)), (style, part)) for at, part in enumerate(parts)]
 
 
 def facts(*given: tuple[str, object] | tuple[str, object, str]) -> list[Line]:

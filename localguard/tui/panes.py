@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from localguard.tui.connection import CallFailed
 from localguard.tui.detail import detail_lines
-from localguard.tui.lines import Line, plain
+from localguard.tui.lines import Line, plain, wrapped
 from localguard.tui.palette import Styles
 from localguard.tui.rows import Row
 
@@ -22,6 +22,7 @@ Document = Mapping[str, Any]
 Ask = Callable[..., Awaitable[Document]]
 """Makes a call of the control API: method, path and what is given by name. Raises CallFailed."""
 
+_MARGIN = 3
 _PAUSE_SECONDS = 0.4
 _SETTLED_SECONDS = 1.2  # an outcome is in the log within a second
 
@@ -34,7 +35,7 @@ class Lines(VerticalScroll, can_focus=True):
         Binding("down,j", "scroll_down", "Down", show=False),
     ]
     DEFAULT_CSS = """
-    Lines { padding: 0 1; }
+    Lines { padding: 0 1; scrollbar-size-vertical: 1; }
     Lines > Static { height: auto; }
     """
 
@@ -56,13 +57,18 @@ class Lines(VerticalScroll, can_focus=True):
     def show(self, lines: Iterable[Line], *, from_top: bool = False) -> None:
         """Show other lines; with `from_top` beginning with the first."""
         self._lines = tuple(lines)
-        self._text.update(self._styles().text(self._lines))
+        width = self.size.width - _MARGIN
+        self._text.update(self._styles().text(part for line in self._lines for part in wrapped(line, width)))
         if from_top:
             self.scroll_home(animate=False)
 
     def repaint(self) -> None:
-        """Paint anew: the colours are others."""
+        """Paint anew: the colours or the width are others."""
         self.show(self._lines)
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Wrap anew."""
+        self.repaint()
 
 
 class Board(Lines):

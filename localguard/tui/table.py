@@ -39,7 +39,7 @@ class ExchangeTable(ScrollView, can_focus=True):
     ]
 
     DEFAULT_CSS = """
-    ExchangeTable { height: 1fr; scrollbar-size-horizontal: 0; }
+    ExchangeTable { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
     """
 
     painted: reactive[int] = reactive(0, repaint=False)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import commands, log, money, policy, report, store, tray
+from tests.bench import commands, log, money, policy, report, store, tray, watching
 from tests.bench.client import Connection
 from tests.bench.corpus import Corpus, Session, cold_body, small_body
 from tests.bench.rig import WAYS, Rig, Way, free_port, rig, start_guard, wait_for
@@ -524,6 +524,20 @@ async def tray_rest(rounds: int) -> list[Row]:
     return [Row(f"tray at rest, {how}", share, 0.5, "%", f"{memory:.0f} MB") for how, (share, memory) in rests.items()]
 
 
+async def terminal(rounds: int) -> list[Row]:
+    """The terminal UI at 200 exchanges a second, each published twice, and after 24,500 of them."""
+    runs = [await watching.watch() for _ in range(rounds)]
+    paint = statistics.median(run.first_paint for run in runs)
+    share = statistics.median(run.share for run in runs)
+    grown = statistics.median(run.after_another - run.after_one for run in runs)
+    return [
+        Row("tui: first paint after connecting, 500 exchanges", paint * 1000, 150, "ms"),
+        Row("tui: processor time at 200 exchanges a second", share * 100, 25, "%", "of one core"),
+        Row("tui: memory, grown by 12,000 further exchanges", grown, 10, "MB", f"at {runs[-1].after_another:.0f} MB"),
+        Row("tui: rows held after 24,500 exchanges", runs[-1].shown, 10_500, ""),
+    ]
+
+
 MEASURES: dict[str, Measure] = {
     "session": session,
     "small": small,
@@ -541,4 +555,5 @@ MEASURES: dict[str, Measure] = {
     "backlog": backlog,
     "questions": questions,
     "tray": tray_rest,
+    "tui": terminal,
 }

@@ -106,9 +106,9 @@ def test_an_agent_cannot_judge_its_own_work(rated: Guard, provider: Provider) ->
     [
         ({}, "no such session"),
         ({"workflow": "a b"}, "A workflow holds letters"),
-        ({"result": "fine"}, "accepted, reworked, rejected"),
+        ({"result": "fine"}, "accepted, rejected, reworked"),
         ({"review_minutes": -1}, "whole number"),
-        ({"commits": [1]}, "object of numbers"),
+        ({"commits": [1]}, "an object"),
     ],
 )
 def test_a_verdict_that_cannot_be_is_refused(

@@ -109,9 +109,9 @@ def detail(row: Mapping[str, Any]) -> dict[str, Any]:
     """All that is known of an exchange, made up to fit its row."""
     refused, ended = row["state"] == "refused", "total_ms" in row
     marks = [
-        ("the guard reads, scans, decides, records", "sent_ms"),
-        ("the provider thinks", "first_byte_ms"),
-        ("the reply comes", "total_ms"),
+        ("guard", "sent_ms"),
+        ("provider", "first_byte_ms"),
+        ("reply", "total_ms"),
     ]
     timing, begins = [], 0
     for name, mark in marks if ended else ():

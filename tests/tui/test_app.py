@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -91,6 +92,16 @@ async def test_the_table_filters_as_one_types(opened: Opened) -> None:
         assert "No exchange passes the filter" in screen_text(app)
         await pilot.press("enter", "escape")
         assert len(app.exchanges.shown) == 60
+
+
+async def test_what_is_typed_in_one_go_behind_the_slash_is_for_the_filter(opened: Opened) -> None:
+    async with opened() as pilot:
+        app = app_of(pilot)
+        for key in ("/", *"state:refused/"):
+            name = {"/": "slash", ":": "colon"}.get(key, key)
+            app.post_message(events.Key(name, key))
+        await until(pilot, lambda: app.exchanges.filter.text == "state:refused/")
+        assert not isinstance(app.screen, ExplainDialog)
 
 
 async def test_a_filter_can_be_given_from_the_beginning(opened: Opened) -> None:

@@ -15,7 +15,7 @@ from localguard.tui.detail import detail_lines
 from localguard.tui.exchanges import Exchanges
 from localguard.tui.figures import clock, duration, money, short, tokens
 from localguard.tui.filters import filter_from
-from localguard.tui.lines import bar, plain, stretch
+from localguard.tui.lines import bar, facts, plain, stretch, wrapped
 from localguard.tui.rows import CLASSES, STATES, Row, row_from
 from localguard.tui.status import banner, masthead, questions_after
 from tests.tui.guard import BUDGETS, POLICY, QUESTION, MadeUpGuard, detail, exchanges
@@ -230,7 +230,7 @@ def test_a_detail_says_decision_findings_coverage_time_and_usage() -> None:
         "messages[3].content",
         "184 texts",
         "opaque",
-        "the provider thinks",
+        "▏",
         "USD",
         "restored",
     ):
@@ -350,3 +350,12 @@ def test_nothing_hostile_gets_through_the_door(text: str) -> None:
 def test_rows_are_small() -> None:
     assert not hasattr(ROWS[0], "__dict__")
     assert isinstance(ROWS[0], Row)
+
+
+def test_a_long_fact_goes_on_below_itself() -> None:
+    (line,) = facts(("reason", "word " * 30))
+    parts = wrapped(line, 50)
+    assert len(parts) > 3
+    assert all(sum(len(text) for _, text in part) <= 50 for part in parts)
+    assert {len(part[0][1]) for part in parts} == {len(line[0][1])}
+    assert wrapped(line, 500) == [line]
