@@ -288,6 +288,8 @@ class MadeUpGuard:
         self.streams: list[MadeUpStream] = []
         self.on = {way[0]: True for way in WAYS}
         self.mode = "policy"
+        self.early: list[tuple[str, Mapping[str, Any]]] = []
+        """Events that come right behind the first; `gone` ends the guard."""
         self.policy: dict[str, Any] = POLICY
 
     def call(self, method: str, path: str, **given: object) -> dict[str, Any]:
@@ -302,7 +304,7 @@ class MadeUpGuard:
             case "status":
                 return {"version": "0", "policy": {"digest": "9f2c", "error": None}}
             case "exchanges":
-                return detail(self._row(rest)) if rest else {"exchanges": self.rows[-500:], "more": False}
+                return detail(self._row(rest)) if rest else {"exchanges": self._window(path), "more": False}
             case "approvals":
                 return self._answer(rest, given) if rest else {"approvals": self.approvals}
             case "sessions":
@@ -328,6 +330,13 @@ class MadeUpGuard:
         stream = MadeUpStream()
         self.streams.append(stream)
         stream.put("ready", {"resumed": False})
+        for name, data in self.early:
+            if name == "gone":
+                self.there = False
+                stream.close()
+            else:
+                stream.put(name, data)
+        self.early = []
         return stream
 
     def publish(self, name: str, data: Mapping[str, Any]) -> None:
@@ -340,6 +349,10 @@ class MadeUpGuard:
         for stream in self.streams:
             stream.close()
         self.streams = []
+
+    def _window(self, path: str) -> list[dict[str, Any]]:
+        query = dict(part.partition("=")[::2] for part in path.partition("?")[2].split("&"))
+        return [row for row in self.rows if row["exchange"] > query.get("after", "")][-int(query["limit"]) :]
 
     def _row(self, id: str) -> dict[str, Any]:
         for row in self.rows:
@@ -478,12 +491,15 @@ class MadeUpStream:
 
     def batch(self) -> list[Event]:
         """Wait for events."""
-        found: list[Event | None] = [self._events.get()]
+        found: list[Event | None] = [self._events.get(timeout=60)]
         while not self._events.empty():
             found.append(self._events.get())
+        events = [one for one in found if one is not None]
         if None in found:
-            raise GuardNotReachable("the guard no longer sends events")
-        return [one for one in found if one is not None]
+            if not events:
+                raise GuardNotReachable("the guard no longer sends events")
+            self._events.put(None)
+        return events
 
     def close(self) -> None:
         """End it."""
