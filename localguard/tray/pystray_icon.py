@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from subprocess import SubprocessError
 from typing import Any
 
 from localguard.tray.icon import icon
@@ -10,8 +12,8 @@ from localguard.tray.notices import Notice
 from localguard.tray.situation import Sign
 
 _PIXELS = 64
-_MOST_TOOLTIP = 120
-"""Characters; Windows takes 127."""
+_MOST_TOOLTIP, _MOST_TITLE, _MOST_BODY = 120, 60, 250
+"""Characters; Windows takes 127, 63 and 255, and pystray raises where there are more."""
 
 
 class PystrayIcon:
@@ -47,9 +49,10 @@ class PystrayIcon:
         self._icon.stop()
 
     def notify(self, notice: Notice) -> None:
-        """Show a notification by the system's own means, without buttons."""
+        """Show a notification by the system's own means, without buttons. One that cannot be shown is left out."""
         if self._icon.HAS_NOTIFICATION:
-            self._icon.notify(notice.body, notice.title)
+            with suppress(OSError, ValueError, SubprocessError):
+                self._icon.notify(notice.body[:_MOST_BODY], notice.title[:_MOST_TITLE])
 
     def _menu(self, entries: tuple[Entry, ...]) -> Any:
         return self._pystray.Menu(*map(self._item, entries))
