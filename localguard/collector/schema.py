@@ -212,7 +212,7 @@ END $$;
 REVOKE ALL ON FUNCTION localguard.enrol(bytea, text, text) FROM PUBLIC;
 
 CREATE FUNCTION localguard.my_teams() RETURNS text[]
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(team), '{}') FROM localguard.readers WHERE pg_has_role(session_user, role, 'MEMBER')
 $$;
 """

@@ -32,9 +32,6 @@ from tests.e2e.guard import Guard, policy
 from tests.sync.logs import reader
 
 _DEVICES = 8
-_RECORDS = 10_000
-"""Of each device."""
-_BATCH = 1_000
 BACKLOG = 100_000
 _ROWS = 1_000_000
 _DAYS = 20
@@ -83,21 +80,23 @@ def collector(postgres: Postgres, key: Path, core: int | None = 0) -> Iterator[t
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """Records a second of wall time, records a second of the process's CPU time, and its memory in MB."""
+    """Records and batches a second of wall time, and a second of the process's CPU time, and its memory in MB."""
 
-    per_second: float
-    per_cpu_second: float
+    records: float
+    batches: float
+    records_cpu: float
+    batches_cpu: float
     memory: float
 
 
-async def ingest() -> Ingested:
-    """Many devices at once send batches that were made before to one collector."""
+async def ingest(batch: int = 1_000, total: int = 10_000) -> Ingested:
+    """Many devices at once send batches that were made before, `total` records each, to one collector."""
     with tempfile.TemporaryDirectory() as directory, store(Path(directory)) as (postgres, url, key):
         await prepare(url, key)
         log = Path(directory) / "audit.db"
-        written(log, _RECORDS)
+        written(log, total)
         keys = [DeviceKey(bytes([number]) * 32) for number in range(1, _DEVICES + 1)]
-        bodies = [[_body(log, one, after) for after in range(0, _RECORDS, _BATCH)] for one in keys]
+        bodies = [[_body(log, one, after, batch) for after in range(0, total, batch)] for one in keys]
         connection = await asyncpg.connect(url)
         for one in keys:
             await connection.execute(
@@ -110,15 +109,16 @@ async def ingest() -> Ingested:
             await asyncio.gather(*(_send(to, *pair) for pair in zip(keys, bodies, strict=True)))
             seconds, after = time.perf_counter() - began, process.cpu_times()
             memory = process.memory_info().rss / 1e6
-        total = _DEVICES * _RECORDS
-        assert await connection.fetchval("SELECT count(*) FROM localguard.records") == total
+        sent = _DEVICES * total
+        assert await connection.fetchval("SELECT count(*) FROM localguard.records") == sent
         await connection.close()
     cpu = after.user + after.system - before.user - before.system
-    return Ingested(total / seconds, total / cpu, memory)
+    count = sum(map(len, bodies))
+    return Ingested(sent / seconds, count / seconds, sent / cpu, count / cpu, memory)
 
 
-def _body(log: Path, key: DeviceKey, after: int) -> bytes:
-    return compressed(reader(log, key=key, records=_BATCH).batch(after, Disclosure("findings")).data)
+def _body(log: Path, key: DeviceKey, after: int, batch: int) -> bytes:
+    return compressed(reader(log, key=key, records=batch).batch(after, Disclosure("findings")).data)
 
 
 async def _send(to: str, key: DeviceKey, bodies: list[bytes]) -> None:

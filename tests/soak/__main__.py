@@ -5,6 +5,8 @@ store-kills   kill -9 of a process that writes the log (1,000)
 power-cuts    a disk that loses what was not synced (1,000)
 faults        disk full, write and sync errors, a jumping clock (500 phases)
 locks         another process holds the database (500 phases)
+fleet         scaled days of devices in front of two collectors, a burst and an outage among them (200 devices)
+store-faults  collectors killed, PostgreSQL crashed, connections cut, while ten logs are written and sent (60 faults)
 damage        changes of the log's file, against an anchor (2,000)
 """
 
@@ -19,6 +21,7 @@ from typing import Any
 
 from tests.soak.damage import damage
 from tests.soak.faults import faults, locks
+from tests.soak.fleet import fleet, store_faults
 from tests.soak.kills import campaign
 from tests.soak.power_cuts import power_cuts
 from tests.soak.store_kills import store_kills
@@ -32,6 +35,8 @@ OF_THE_LOG: dict[str, tuple[Callable[..., Any], int]] = {
     "faults": (faults, 500),
     "locks": (locks, 500),
     "damage": (damage, 2_000),
+    "fleet": (fleet, 200),
+    "store-faults": (store_faults, 60),
 }
 
 
