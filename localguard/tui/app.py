@@ -215,6 +215,8 @@ class GuardApp(App[None]):
             if name == "exchange":
                 rows.append(row_from(data))
                 self._seen += data.get("state") != "running"
+            elif name == "listed":  # older ones, read behind the first
+                rows.append(row_from(data))
             elif name in ("question", "question-over", "answer"):
                 self.questions = questions_after(self.questions, name, data)
             elif name == "pause":

@@ -19,8 +19,10 @@ Document = Mapping[str, Any]
 
 MOST_WAITING = 20_000
 """Events that wait to be shown; beyond that the state is read anew."""
-_LOADED = 500
-"""Exchanges that are read in the beginning."""
+_FIRST = 80
+"""Exchanges that are read at once: more than a screen shows."""
+_MORE = 900
+"""Older ones that are read behind them."""
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _MOST_TEXT = 600
@@ -171,10 +173,12 @@ class Connection:
 
     def _take_in(self, event: Event, connected: float) -> None:
         if event.name == "ready":
-            if not event.data.get("resumed"):
-                self._load(connected)
+            resumed = event.data.get("resumed")
+            oldest = None if resumed else self._load(connected)
             self._last_event = event.id
             self._tell(Link("up"))
+            if oldest is not None:
+                self._load_older(oldest)
             return
         document = clean(event.data)
         with self._lock:
@@ -185,15 +189,27 @@ class Connection:
             self._load(connected)
             self._on_news()
 
-    def _load(self, connected: float) -> None:
-        """Read the state. What the events said before is in it; what they say after comes on top."""
+    def _load(self, connected: float) -> str | None:
+        """Read the state, and return the oldest exchange that was read if there may be older ones.
+
+        What the events said before is in it; what they say after comes on top.
+        """
         status = clean(self._client.call("GET", "/status"))
-        listed = self._client.call("GET", f"/exchanges?limit={_LOADED}")["exchanges"]
+        listed = self._client.call("GET", f"/exchanges?limit={_FIRST}")["exchanges"]
         approvals = self._client.call("GET", "/approvals")["approvals"]
         snapshot = Snapshot(status, [clean(one) for one in listed], [clean(one) for one in approvals], connected)
         with self._lock:
             self._waiting.clear()
             self._snapshot = snapshot
+        return str(listed[0]["exchange"]) if len(listed) == _FIRST else None
+
+    def _load_older(self, oldest: str) -> None:
+        """Read what went before, for whoever looks back. What it says was so before everything else that waits."""
+        listed = self._client.call("GET", f"/exchanges?limit={_MORE}&before={oldest}")["exchanges"]
+        older = [("listed", clean(one)) for one in listed]
+        with self._lock:
+            self._waiting.extendleft(reversed(older))
+        self._on_news()
 
     def _tell(self, link: Link) -> None:
         self._link = link

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from localguard.tui.figures import decimal
 from localguard.tui.filters import EVERYTHING, Filter
 from localguard.tui.rows import Row
 
@@ -111,7 +110,7 @@ class Exchanges:
             row = self._rows[id]
             states[row.state] += 1
             redactions += row.redactions
-            cost += decimal(row.cost_usd) or 0
+            cost += row.spent
         return states, redactions, cost
 
     def _sort_in(self, row: Row) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from localguard.tui.figures import decimal
 from localguard.tui.rows import CLASSES, STATES, Row
 
 Test = Callable[[Row], bool]
@@ -38,7 +37,7 @@ NUMBERS: dict[str, Callable[[Row], Decimal | int]] = {
     "withheld": lambda row: row.withheld,
     "exposed": lambda row: row.exposed,
     "ms": lambda row: row.total_ms,
-    "cost": lambda row: decimal(row.cost_usd) or Decimal(0),
+    "cost": lambda row: row.spent,
 }
 _MOST = 500
 _CONDITION = re.compile(r"([a-z]+):(\S+)")

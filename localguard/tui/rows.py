@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
-from localguard.tui.figures import clock, duration, money, number, text, tokens
+from localguard.tui.figures import clock, decimal, duration, money, number, text, tokens
 
 STATES: Final[Mapping[str, tuple[str, str]]] = {
     "running": ("»", "running"),
@@ -48,7 +49,8 @@ class Row:
     exposed: int
     tokens: str
     cost: str
-    cost_usd: str
+    spent: Decimal
+    """USD."""
     latency: str
     total_ms: int
     error: str
@@ -111,7 +113,7 @@ def row_from(document: Mapping[str, Any]) -> Row:
         exposed=number(document, "exposed"),
         tokens=tokens(document.get("usage")),
         cost=money(document.get("cost_usd")),
-        cost_usd=text(document, "cost_usd"),
+        spent=decimal(document.get("cost_usd")) or Decimal(0),
         latency=duration(document.get("total_ms")),
         total_ms=number(document, "total_ms"),
         identity=text(document, "identity"),

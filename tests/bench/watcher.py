@@ -14,8 +14,7 @@ class Watcher(GuardApp):
     """Tells of itself twice a second."""
 
     def on_mount(self) -> None:
-        """Begin."""
-        super().on_mount()
+        """Begin; Textual calls the one of `GuardApp`, too."""
         self.set_interval(0.5, self._tell)
 
     def _tell(self) -> None:

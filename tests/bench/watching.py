@@ -25,7 +25,8 @@ from aiohttp import web
 from localguard.config.home import Home
 from localguard.proxy.admission import Admission, ControlCall
 from localguard.proxy.connection import head_of
-from localguard.proxy.control import Call, Control
+from localguard.proxy.control import Arguments, Call, Control
+from localguard.proxy.control_models import ExchangesQuery
 from localguard.proxy.server import GuardServer
 from tests.tui.guard import BEGAN, detail, exchange, exchanges
 
@@ -55,13 +56,18 @@ class _Source:
         self._rows = list(exchanges(500))
         self._moment, self._chance = BEGAN + timedelta(hours=1), random.Random(1)
         self.control.offer(
-            Call("GET", "/exchanges", "The latest.", lambda _: {"exchanges": self._rows, "more": False}),
+            Call("GET", "/exchanges", "The latest.", self._listed, query=ExchangesQuery),
             Call("GET", "/exchanges/{id}", "One.", lambda _: detail(self._rows[-3])),
             Call("GET", "/approvals", "None.", lambda _: {"approvals": []}),
         )
         self.server = GuardServer(self._answer, port=0)
         self.server.bind()
         self._admission = Admission(self.server.port)
+
+    def _listed(self, given: Arguments) -> Mapping[str, object]:
+        asked = given.queried(ExchangesQuery)
+        rows = [row for row in self._rows if asked.before is None or row["exchange"] < asked.before]
+        return {"exchanges": rows[-asked.limit :], "more": True}
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         call = self._admission.admit(head_of(request))

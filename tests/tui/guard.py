@@ -352,7 +352,8 @@ class MadeUpGuard:
 
     def _window(self, path: str) -> list[dict[str, Any]]:
         query = dict(part.partition("=")[::2] for part in path.partition("?")[2].split("&"))
-        return [row for row in self.rows if row["exchange"] > query.get("after", "")][-int(query["limit"]) :]
+        after, before = query.get("after", ""), query.get("before", "y")
+        return [row for row in self.rows if after < row["exchange"] < before][-int(query["limit"]) :]
 
     def _row(self, id: str) -> dict[str, Any]:
         for row in self.rows:

@@ -18,7 +18,7 @@ from localguard.tui.panes import Lines
 from localguard.tui.table import ExchangeTable
 from localguard.tui.views import Table
 from tests.tui.conftest import Opened, screen_text, until
-from tests.tui.guard import BEGAN, QUESTION, MadeUpGuard, exchange
+from tests.tui.guard import BEGAN, QUESTION, MadeUpGuard, exchange, exchanges
 
 
 def app_of(pilot: Pilot[Any]) -> GuardApp:
@@ -61,6 +61,15 @@ async def test_a_tiny_terminal_is_told_so_and_works_again_when_it_grows(opened: 
         await pilot.resize_terminal(80, 24)
         await pilot.pause(0.1)
         assert "done" in screen_text(app_of(pilot))
+
+
+async def test_older_exchanges_come_behind_the_first_screen(opened: Opened, guard: MadeUpGuard) -> None:
+    guard.rows = list(exchanges(300))
+    async with opened() as pilot:
+        app = app_of(pilot)
+        await until(pilot, lambda: len(app.exchanges) == 300)
+        assert list(app.exchanges.shown) == [row["exchange"] for row in guard.rows]
+        assert app.exchanges.follows
 
 
 async def test_what_comes_is_shown_and_followed(opened: Opened, guard: MadeUpGuard) -> None:

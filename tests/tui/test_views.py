@@ -110,7 +110,7 @@ def test_whatever_stands_in_a_document_a_row_comes_of_it(value: Any) -> None:
         ("agent:codex -state:refused", lambda row: row.agent == "codex" and row.state != "refused"),
         ("CLASS:Experimental", lambda row: row.endpoint_class == "experimental"),
         ("redactions>2", lambda row: row.redactions > 2),
-        ("cost>0.1 ms<5000", lambda row: Decimal(row.cost_usd or 0) > Decimal("0.1") and row.total_ms < 5000),
+        ("cost>0.1 ms<5000", lambda row: row.spent > Decimal("0.1") and row.total_ms < 5000),
         ("type:iban", lambda row: "IBAN" in row.types),
         ("nosuchfield:codex", lambda row: False),
         ("-", lambda row: True),
