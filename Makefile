@@ -23,6 +23,7 @@ test: $(VENV)/.installed-test $(CLIENTS)/.installed
 
 screenshots: $(VENV)/.installed-test
 	$(BIN)/python -m tests.tui.screenshots packaging/screenshots
+	$(BIN)/python -m tests.report.screenshots packaging/screenshots
 
 $(VENV)/.installed-run: pyproject.toml packaging/venv.sh
 	sh packaging/venv.sh $(VENV) .

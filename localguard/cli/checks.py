@@ -232,7 +232,7 @@ def _agents(home: Home, port: int) -> _Result:
     direct = direct_connections(port)
     if direct:
         said = ", ".join(f"{agent.name} (pid {agent.pid}) is connected to {agent.remote}" for agent in direct)
-        return Verdict.WARN, said, "Start them with `localguard run -- COMMAND`."
+        return Verdict.WARN, said, "`localguard agents connect NAME`, or start them with `localguard run -- COMMAND`."
     return Verdict.OK, "no running agent is seen to go around the guard", ""
 
 

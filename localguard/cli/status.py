@@ -36,7 +36,9 @@ def status(port: PortOption = DEFAULT_PORT, home: HomeOption = None, as_json: Js
         for agent in direct:
             typer.echo(f"Around the guard: {agent.name} (pid {agent.pid}) is connected to {agent.remote}.")
         if direct:
-            typer.echo("Start these agents with `localguard run -- COMMAND`, or set their base URLs to the guard.")
+            typer.echo(
+                "Point them here for good, `localguard agents connect NAME`, or start them with `localguard run -- COMMAND`."
+            )
         elif running:
             typer.echo("No agent is seen to go around the guard.")
         if not running:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.guard import CLIENTS, ROOT, Guard, policy
@@ -37,8 +38,8 @@ class Trial:
     variables: dict[str, str] = field(default_factory=dict)
 
 
-def cline(provider: str, url: str) -> dict[str, object]:
-    settings = {"provider": provider, "apiKey": KEY, "model": "stub-1", "baseUrl": url}
+def cline(provider: str, model: str, url: str) -> dict[str, object]:
+    settings = {"provider": provider, "apiKey": KEY, "model": model, "baseUrl": url}
     entry = {"settings": settings, "updatedAt": "2026-11-28T06:14:13.411Z", "tokenSource": "manual"}
     return {"version": 1, "lastUsedProvider": provider, "modes": {}, "providers": {provider: entry}}
 
@@ -112,8 +113,8 @@ TRIALS = (
         Trial(
             "cline",
             "cline",
-            lambda url, provider=provider: {  # type: ignore[misc]
-                ".cline/data/settings/providers.json": json.dumps(cline(provider, f"{url}/v1"), indent=2) + "\n"
+            lambda url, provider=provider, model=model: {  # type: ignore[misc]
+                ".cline/data/settings/providers.json": json.dumps(cline(provider, model, f"{url}/v1"), indent=2) + "\n"
             },
             ("-P", provider, "-m", model, "--auto-approve", "true", PROMPT),
         )
@@ -194,6 +195,18 @@ def test_a_connected_agent_comes_through_the_guard_and_a_disconnected_one_does_n
     run(program, trial, work, environment)
     assert len(provider.content) > len(came)
     assert len(guard.records("intent")) == so_far + len(came)
+
+
+@pytest.fixture(autouse=True)
+def left_behind(tmp_path: Path) -> Iterator[None]:
+    """Ends what an agent leaves running in its own home: Cline keeps a hub."""
+    yield
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(tmp_path / "home"):
+                process.kill()
+        except psutil.Error:
+            continue
 
 
 def undated(text: bytes) -> bytes:
