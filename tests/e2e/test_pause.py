@@ -71,6 +71,11 @@ def test_credentials_do_not_pass_in_a_pause(provider: Provider, tmp_path: Path) 
             assert TOKEN in body
             assert [value for value in held if value in body] == []
         assert provider.last.header("authorization") == f"Bearer {used}"
+        assert localguard(guard, "resume").returncode == 0
+        (guard.home / "state" / "keys.json").write_text("{")  # its keys cannot be kept back
+        refused = localguard(guard, "pause", "--minutes", "5", "--reason", "compare replies")
+        assert refused.returncode == 1
+        assert "the guard's own keys could leave in a pause" in refused.stderr
 
 
 @pytest.mark.parametrize(
