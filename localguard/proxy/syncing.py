@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _CLOSING = 5.0
 """Seconds that a step gets to notice that it is to end."""
+_AGAIN = 60.0
+"""Seconds until a keychain that was locked is asked again."""
 
 
 class Syncing:
@@ -77,11 +79,11 @@ class Syncing:
         """Go on with what was agreed before."""
         try:
             self.agreement = await asyncio.to_thread(self._agreements.current)
-            if self.agreement is not None:
-                await self._begin(self.agreement)
         except LocalguardError as error:
             self._problem = str(error)
             log.warning("sync does not run: %s", error)
+        if self.agreement is not None:
+            self._begin(self.agreement)
 
     def unmet(self, caller: Caller) -> Unmet | None:
         """What policy demands of this work and was not agreed to."""
@@ -98,10 +100,21 @@ class Syncing:
         await self._halt()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def _begin(self, agreement: Agreement) -> None:
-        self._sender = await asyncio.to_thread(sender_of, self._home, self._keys, agreement, pace=self._pace)
-        self._problem = None
-        self._task = asyncio.create_task(self._run(self._sender))
+    def _begin(self, agreement: Agreement) -> None:
+        self._task = asyncio.create_task(self._carry_out(agreement))
+
+    async def _carry_out(self, agreement: Agreement) -> None:
+        """Send, once the keychain is open: nobody waits for that."""
+        while True:
+            try:
+                sender = await asyncio.to_thread(sender_of, self._home, self._keys, agreement, pace=self._pace)
+                break
+            except LocalguardError as error:
+                self._problem = str(error)
+                log.warning("sync does not run yet: %s", error)
+            await asyncio.sleep(_AGAIN)
+        self._sender, self._problem = sender, None
+        await self._run(sender)
 
     async def _halt(self) -> None:
         sender, task, self._sender, self._task = self._sender, self._task, None, None
@@ -148,7 +161,7 @@ class Syncing:
                 await self._halt()
                 await asyncio.to_thread(self._agreements.agree, made)
                 self.agreement = made
-                await self._begin(made)
+                self._begin(made)
             except (LogUnavailable, RecordInvalid) as error:
                 raise ControlRefused(503, f"Consent could not be recorded, so nothing is sent. {error}") from None
             except LocalguardError as error:
