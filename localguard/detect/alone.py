@@ -76,6 +76,7 @@ _STEMS: Final = re.compile(
     r"(?i)\w*(?:verif|public|pubkey|signature|digest|hash|cipher|encrypt|fingerprint|challenge|boundary|sealed|vapid|attest)\w*[^\n]{0,16}\Z|"
     r"\bENC\(\Z|\bDKIM[^\n]*\Z|<[a-z][\w:-]*\s[^<>]*\Z"
 )
+_DEFINED: Final = re.compile(r"[ \t]+:?=[ \t]|(?:\(|\.[A-Za-z_]\w*\()")
 _DATA_MARKS: Final = re.compile(r"[!#$%&*;<>?@^_`{|}~]")
 _WORDS_AROUND: Final = re.compile(r"[^\W\d_]{2}|/\w")
 _STANDARD: Final = re.compile(r".*[+/].*|.*=")
@@ -89,6 +90,8 @@ def drawn_alone(candidate: Candidate) -> bool:
         return False
     line = candidate.before.rpartition("\n")[2]
     rest = candidate.after.partition("\n")[0]
+    if _DEFINED.match(rest):
+        return False  # a name
     if not _WORDS_AROUND.search(line + " " + rest):
         return False  # a line of data, or a text of its own, which is an id as often as not
     if (

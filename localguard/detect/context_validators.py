@@ -12,7 +12,7 @@ _KNOWN: Final = re.compile(
     r"(?i)(?:sha|md|aes|des|rsa|ssh|luks|pbkdf|pkcs|psycopg|mysql|google|saml|passlib|ntlm|krb|rc|hs|rs|es|ps|ed|utf|iso|base|oauth|http|ipv|x|p|h|mp|s|ec|k|v|n?vt|win|py(?:thon)?|php|java|node|es|log4j|tls|ssl|"
     r"curve|argon|scrypt|bcrypt|blake|sm|int|uint|float|i|u|f|c|web|p|q|t|r|d|b|a)[-_ ]?v?\d{1,5}(?:[-_./]?\d{1,4})*(?:[-_]?[a-z]{1,5})?|"
     r"v?\d+(?:[.-]\d+)+(?:[-+.]?[a-z]+\.?\d*)?|\d+(?:\.\d+)?\s?(?:[smhdwy]|ms|us|ns|px|em|rem|[kmgt]i?b|[kmg]hz|%|st|nd|rd|th|x|am|pm)|"
-    r"\d{1,4}-[a-z]{2,}|[a-z]{2}-(?:gov-)?[a-z]+-\d|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}:\d\d(?::\d\d)?.*|[a-z]+(?:-[a-z]+)*@v?\d+\.\d.*|rfc-?\d+|cve-\d+-\d+|0x[0-9a-f]+|#[0-9a-f]{3,8}|"
+    r"\d{1,4}-[a-z]{2,}|[a-z_][\w.]*![rsa]|[a-z]{2}-(?:gov-)?[a-z]+-\d|\d{4}-\d\d-\d\d(?:[T ].*)?|\d{1,2}:\d\d(?::\d\d)?.*|[a-z]+(?:-[a-z]+)*@v?\d+\.\d.*|rfc-?\d+|cve-\d+-\d+|0x[0-9a-f]+|#[0-9a-f]{3,8}|"
     r"(?:step|test|user|phase|part|item|page|section|chapter|node|server|host|issue|line|port|level|day|week|option|table|figure|col|row|"
     r"example|sample|admin|guest|demo|group|team|room|class|type|layer|field|param|arg|value|key|version|release|rev|bug|pr|q)[-_ #]?\d{1,3}|"
     r"[\w-]+\.(?:py|js|ts|tsx|jsx|java|go|rs|rb|php|md|txt|json|ya?ml|toml|cfg|ini|sh|html?|css|sql|xml|csv|log|pem|key|crt|png|jpe?g|svg|"

@@ -121,6 +121,10 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
         return False
     if _CONSTANT.fullmatch(text) and secret_key_type(text) is not None:
         return False  # `E2E_PASSWORD`
+    if text.isalpha() and len(text) < 4:
+        return False
+    if text.isalnum() and text[-1:].isalpha() and words_of(text)[-1:] == words_of(key)[-1:]:
+        return False  # `Ed25519PrivateKey, Ed25519PublicKey`
     if is_weak_key(key):
         return _drawn(text, key)
     kind = secret_key_type(key)
@@ -131,7 +135,7 @@ def literal_value(value: str, key: str, syntax: Syntax) -> bool:
     if not any(char.isalnum() for char in _FORMAT.sub("", text)) or (len(set(text)) < 3 and len(text) > 3):
         return False
     if (
-        _is_name_of_itself(text.rstrip(": ?"), key)
+        _is_name_of_itself(text.rstrip(": ?").lstrip("_"), key)
         or plain_word(text.split(maxsplit=1)[0].rstrip("?*:….")) in PASSWORD_WORDS
     ):
         return False

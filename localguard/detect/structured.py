@@ -259,7 +259,7 @@ def _cell_value(value: str, kind: str) -> bool:
     return len(value) >= 8 and literal_value(value, "token", "quoted")
 
 
-_NAMES: Final = re.compile(r"[a-z]+(?:_[a-z]+)+|[a-z_]+=\S+")  # of columns; of arguments, with their value
+_NAMES: Final = re.compile(r"[a-z]+(?:_[a-z]+)+\d?|[a-z_]+=\S+")  # of columns; of arguments, with their value
 
 
 _TAGS: Final = re.compile(r"<(/?)(t[hdr])\b[^<>]*>([^<]*)")

@@ -171,7 +171,7 @@ _LOOKS_UP: Final = word_set(
     format path file open require import query select field label placeholder test match regex compile column string_field
     property param parameter arg argument flag header cookie session request form data json parse name key secret from
     resolve describe it should expect error exception raise throw log print printf println debug info warn write echo type
-    replace split join contains starts ends index remove delete validate validates generate make fake mock id element by selector
+    encode decode lower upper strip count add append push put has replace split join contains starts ends index remove delete validate validates generate make fake mock id element by selector
     """
 )
 
