@@ -8,11 +8,12 @@ two engines differ in what `\\s` and case mean.
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from re import _constants as node  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any, Final
 
 from localguard.detect.required import MOST_LINE_BREAKS, parse
 
+node: Any = import_module("re._constants")
 _MOST_COUNTED: Final = 64
 """Repetitions that are counted; a higher bound is none, which costs an automaton far less."""
 _MOST_ALTERNATIVES: Final = 8

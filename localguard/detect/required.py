@@ -7,12 +7,14 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from re import _constants as node  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from localguard.detect.words import is_common
 
+node: Any = import_module("re._constants")
+_parser: Any = import_module("re._parser")
+"""Python's own reading of a pattern, which typeshed does not describe."""
 _MOST: Final = 96
 """Literals of one pattern. More of them are no better than the pattern itself."""
 _MOST_CLASS: Final = 12
