@@ -58,6 +58,7 @@ class Terminal:
     def _tmux(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             ["tmux", "-u", "-S", str(self._socket), *arguments],
+            cwd=ROOT,
             env=self._environment,
             capture_output=True,
             text=True,
@@ -80,7 +81,6 @@ def command(guard: Guard, *more: str) -> list[str]:
 
 @pytest.fixture
 def terminal(asking: Guard, tmp_path: Path) -> Iterator[Terminal]:
-    os.chdir(ROOT)
     opened = Terminal(tmp_path, command(asking), asking.environment(), width=140, height=40)
     yield opened
     opened.close()
