@@ -156,15 +156,24 @@ class Desktop:
         return max(coloured)[1] if coloured else None  # type: ignore[return-value]
 
     def menus(self) -> int:
-        """How many menus are open."""
+        """How many menus are open; tooltips and notifications are windows of the same kind, but of another type."""
         from Xlib.display import Display
+        from Xlib.error import BadWindow
+        from Xlib.Xatom import ATOM
 
         screen = Display(self.environment["DISPLAY"])
+        kind = screen.intern_atom("_NET_WM_WINDOW_TYPE")
+        count = 0
         try:
-            windows = [one.get_attributes() for one in screen.screen().root.query_tree().children]
-            return sum(1 for one in windows if one.override_redirect and one.map_state == 2)
+            for window in screen.screen().root.query_tree().children:
+                types = window.get_full_property(kind, ATOM)
+                shown = window.get_attributes().map_state == 2
+                count += shown and types is not None and "MENU" in screen.get_atom_name(types.value[0])
+        except BadWindow:  # one that was closed meanwhile
+            return 0
         finally:
             screen.close()
+        return count
 
     def press(self, *keys: str) -> None:
         """Press keys, one after the other."""

@@ -65,6 +65,7 @@ def shows(desktop: Desktop, sign: Sign) -> None:
 
 def choose(desktop: Desktop, *keys: str) -> None:
     """Click the icon, and go through its menu by keys."""
+    until(lambda: not desktop.menus(), "no menu is open")
     desktop.run("xdotool", "mousemove", "16", "16", "click", "1")
     until(desktop.menus, "the menu opens")
     desktop.press(*keys)
