@@ -42,8 +42,8 @@ def planted() -> list[bytes]:
 def test_all_gates_but_those_of_any_number_of_lines_are_asked_of_hyperscan(scanner: Scanner, fast: Scanner) -> None:
     assert fast._prefilter._fast is not None
     matcher, _, unasked = fast._prefilter._fast
-    assert len(matcher.refused) <= 2
-    assert len(unasked) <= 2
+    assert len(matcher.refused) <= 3
+    assert len(unasked) <= 3
     assert len(gates_of(fast)) > 900
 
 
