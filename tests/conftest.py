@@ -6,6 +6,12 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+LONGEST = (
+    "tests/proxy/test_kill.py",
+    "tests/e2e/test_canary.py",
+    "tests/e2e/test_budgets.py",
+    "tests/e2e/test_opencode.py",
+)
 LONG = (
     "tests/e2e/",
     "tests/proxy/",
@@ -19,4 +25,4 @@ LONG = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts what takes long first, so that no worker is left with a long file when the others are done."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: (not item.nodeid.startswith(LONGEST), not item.nodeid.startswith(LONG)))

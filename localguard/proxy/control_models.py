@@ -129,7 +129,9 @@ class ExperimentBody(Asked, frozen=True):
 
     hours: Count
     reason: Given
-    limit_usd: Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,6})?$")] | None = None
+    limit_usd: (
+        Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,6})?$", description="an amount above 0, like 2.50")] | None
+    ) = None
 
 
 class SessionApprovalBody(Asked, frozen=True):

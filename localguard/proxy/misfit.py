@@ -35,12 +35,24 @@ def told(error: msgspec.ValidationError, model: type[msgspec.Struct]) -> str:
     name = name or "What was given"
     if what.startswith("Invalid enum value"):
         return f"{name} is none of {', '.join(_words(members.get(name)))}."
+    described = _description(members.get(name))
+    if "matching regex" in what and described:
+        return f"{name} must be {described}."
     expected = _EXPECTED.fullmatch(what)
     if expected is None:
         return f"{name} does not fit its description in /-/api/openapi.json."
     kinds = [_KINDS.get(kind, kind) for kind in expected["kinds"].split(" | ")]
     bound = expected["bound"].replace("of length", "with a length").rstrip()
     return f"{name} must be {' or '.join(kinds)}{bound}."
+
+
+def _description(kind: inspect.Type | None) -> str:
+    """What a member is said to be, or nothing."""
+    if isinstance(kind, inspect.Metadata):
+        return str((kind.extra_json_schema or {}).get("description", ""))
+    if isinstance(kind, inspect.UnionType):
+        return next(filter(None, map(_description, kind.types)), "")
+    return ""
 
 
 def _words(kind: inspect.Type | None) -> list[str]:

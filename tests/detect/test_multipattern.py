@@ -68,6 +68,14 @@ def test_samples_are_found_the_same_whatever_ends_their_lines(
     assert fast.candidates(text) == scanner.candidates(text)
 
 
+@pytest.mark.parametrize("before", [b" " * 20, b"\t" * 6, b"    + ", b'"', b"> ", b"x" * 40 + b" "], ids=repr)
+def test_samples_are_found_the_same_whatever_stands_before_them(
+    scanner: Scanner, fast: Scanner, planted: list[bytes], before: bytes
+) -> None:
+    text = b"".join(before + line + b"\n" for sample in planted for line in sample.splitlines())
+    assert fast.candidates(text) == scanner.candidates(text)  # Hyperscan 5.4.12 lost a match behind twenty spaces
+
+
 @pytest.mark.parametrize("pump", PUMPS.values(), ids=PUMPS.keys())
 def test_windows_of_pumped_text_are_the_same(scanner: Scanner, fast: Scanner, pump: bytes) -> None:
     assert fast.candidates(pump) == scanner.candidates(pump)

@@ -163,6 +163,16 @@ class Guard:
         assert len(found) >= count, f"{len(found)} outcomes, {count} expected"
         return found
 
+    def outcome_of(self, exchange: str, within: float = 10.0) -> Record:
+        """The outcome of one exchange, once it is in the log."""
+        until = time.monotonic() + within
+        while time.monotonic() < until:
+            for one in self.records("outcome"):
+                if one.exchange == exchange:
+                    return one
+            time.sleep(0.05)
+        raise AssertionError(f"no outcome of {exchange} within {within} s")
+
     def files(self) -> dict[Path, bytes]:
         """Everything that it has written: the database, its WAL, logs, output, state."""
         return {path: path.read_bytes() for path in sorted(self.home.rglob("*")) if path.is_file()}

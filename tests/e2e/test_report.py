@@ -24,7 +24,7 @@ def test_an_exchange_is_the_same_in_reply_log_explanation_and_report(provider: P
     )
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
         exchange = reply.headers["X-LocalGuard-Exchange"]
-    outcome = next(one for one in guard.outcomes(1, within=5) if one.exchange == exchange)
+    outcome = guard.outcome_of(exchange)
     assert outcome.metadata is not None
     (finding,) = next(one for one in guard.records("intent") if one.exchange == exchange).findings or []
 

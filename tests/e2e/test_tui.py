@@ -90,6 +90,7 @@ def test_live_traffic_is_seen_asked_about_refused_and_found_again_after_a_restar
     asking: Guard, provider: Provider, terminal: Terminal
 ) -> None:
     terminal.until(lambda text: "guarding" in text)
+    terminal.resize(141, 40)  # a size that tmux gave before anybody listened for it is told again
     sent = send(asking, "write to jane.roe@northmill.io about it", task="docs", session="tui-1")
     text = terminal.until(lambda text: "✓ done" in text and "LG_EMAIL_" in text)
     assert sent.wait(30) == 0

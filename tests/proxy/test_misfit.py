@@ -5,7 +5,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from localguard.proxy.control_models import AnswerBody, CommandBody, ExchangesQuery, NothingBody, OutcomeBody, PauseBody
+from localguard.proxy.control_models import (
+    AnswerBody,
+    CommandBody,
+    ExchangesQuery,
+    ExperimentBody,
+    NothingBody,
+    OutcomeBody,
+    PauseBody,
+)
 from localguard.proxy.misfit import told
 
 RESULT = {"session": "s", "workflow": "w", "result": "accepted"}
@@ -22,6 +30,11 @@ RESULT = {"session": "s", "workflow": "w", "result": "accepted"}
         (PauseBody, {"minutes": 0, "reason": "x"}, "minutes must be a whole number >= 1."),
         (OutcomeBody, {**RESULT, "result": "fine"}, "result is none of accepted, rejected, reworked."),
         (OutcomeBody, {**RESULT, "commits": [1]}, "commits must be an object or null."),
+        (
+            ExperimentBody,
+            {"hours": 1, "reason": "x", "limit_usd": "NaN"},
+            "limit_usd must be an amount above 0, like 2.50.",
+        ),
         (CommandBody, {"argv": []}, "argv must be a list with a length >= 1."),
         (CommandBody, {"argv": [1]}, "argv[0] must be a text."),
     ],
