@@ -26,6 +26,7 @@ TEMPLATES = tuple(
 )
 """One text a sample of every rule: all issuers, assignments in all syntaxes, keys, cards, persons."""
 ONE_LINE = tuple(template for template in TEMPLATES if "\n" not in template and "{pem" not in template)
+pytestmark = pytest.mark.timeout(400)  # hundreds of requests before the first test
 _STRIDE = 10
 """Every place of a body gets one in ten of the templates, another tenth each: together all of them, several times."""
 _IN_HEAD = 25
