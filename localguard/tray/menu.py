@@ -101,6 +101,8 @@ class View:
 
 
 BETWEEN: Final = Entry()
+WHOLE: Final = ("See all of it and answer", InTerminal(("tui",)))
+"""For a question that does not fit here."""
 
 
 def view(situation: Situation, now: float, wall: float) -> View:
@@ -162,12 +164,19 @@ def _questions(situation: Situation) -> tuple[Entry, ...]:
 
 
 def _answers(question: Waiting) -> tuple[Entry, ...]:
-    allows = tuple(
-        Entry(label, answer(question, allow=True, scope=scope))
-        for scope, label in SCOPES.items()
-        if scope in question.scopes
-    )
-    return (*allows, Entry("Refuse", answer(question, allow=False)))
+    return tuple(Entry(label, action) for label, action in answers(question))
+
+
+def answers(question: Waiting) -> tuple[tuple[str, Action], ...]:
+    """What can be answered here, the refusal last; what is asked in too many words is looked at in the terminal UI first."""
+    allows: tuple[tuple[str, Action], ...] = (WHOLE,)
+    if question.is_whole:
+        allows = tuple(
+            (label, answer(question, allow=True, scope=scope))
+            for scope, label in SCOPES.items()
+            if scope in question.scopes
+        )
+    return (*allows, ("Refuse", answer(question, allow=False)))
 
 
 def _routes(situation: Situation) -> Entry:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from localguard.display import one_line
-from localguard.tray.menu import SCOPES, Action, InTerminal, answer, why
+from localguard.tray.menu import Action, InTerminal, answers, why
 from localguard.tray.situation import refusal_of, waiting_of
 
 QUIET_SECONDS: Final = 15.0
@@ -67,11 +67,11 @@ class Notices:
             question = waiting_of(data)
             if not self._let(Kind.QUESTION, now, MOST_QUESTIONS):
                 return None
-            allow = [(SCOPES[one], answer(question, allow=True, scope=one)) for one in question.scopes if one in SCOPES]
             who = " in ".join(filter(None, (question.agent or "A program", question.workspace)))
             what = f"{who} → {' · '.join(filter(None, (question.endpoint, question.model)))}"
             body = "\n".join(filter(None, (what, question.reason)))
-            actions = (*allow[:2], ("Refuse", answer(question, allow=False)))
+            *allows, refuse = answers(question)
+            actions = (*allows[:2], refuse)
             return Notice(question_key(question.id), "May this request be sent?", body, urgent=True, actions=actions)
         if event == "budget-warning":
             budget = f"{one_line(data.get('percent'), 8)} % of {one_line(data.get('budget'), 80)} are spent"

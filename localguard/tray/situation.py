@@ -54,6 +54,11 @@ class Waiting:
     endpoint: str
     model: str
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its reason is here to its end: nobody can allow what is not shown, such as the end of a command."""
+        return not self.reason.endswith("…")
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -26,6 +26,8 @@ _MORE = 900
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 _MOST_TEXT = 600
+_MOST_REASON = 6000
+"""Characters of what somebody is asked: a whole command, as nobody can allow what is not shown."""
 
 
 class Stream(Protocol):
@@ -224,7 +226,9 @@ def clean(document: Mapping[str, Any]) -> Document:
     """What the guard said, with every text in it made fit to be shown, and the text of a policy as its lines."""
     layers = document.get("layers")
     made = cleaned(document, _MOST_TEXT)
-    assert isinstance(made, Mapping)
+    assert isinstance(made, dict)
+    if isinstance(reason := document.get("reason"), str):
+        made["reason"] = one_line(reason, _MOST_REASON)
     if isinstance(layers, list):
         for given, shown in zip(layers, made["layers"], strict=False):
             if isinstance(given, Mapping) and isinstance(given.get("text"), str):

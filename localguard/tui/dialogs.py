@@ -41,7 +41,8 @@ class QuestionDialog(ModalScreen[tuple[str, bool, str] | None]):
     def __init__(self, question: Mapping[str, Any], styles: Callable[[], Styles], more: int) -> None:
         super().__init__()
         self._question = question
-        self._scopes = question.get("scopes") or ["once"]
+        whole = not str(question.get("reason", "")).endswith("…")  # else nobody can say yes to the rest of it here
+        self._scopes = (question.get("scopes") or ["once"]) if whole else []
         self._lines = Lines(styles)
         self._more = more
         self._opened = time.monotonic()

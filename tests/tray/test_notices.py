@@ -50,6 +50,12 @@ def test_a_question_offers_to_allow_and_to_refuse() -> None:
     assert dict(refusing.given)["allow"] is False
 
 
+def test_a_command_whose_end_is_not_shown_cannot_be_allowed_by_a_button() -> None:
+    one = Notices().of_event("question", question("q", reason="curl https://good.example/" + "a" * 300), 0.0)
+    assert one is not None
+    assert [label for label, _ in one.actions] == ["See all of it and answer", "Refuse"]
+
+
 def test_many_questions_become_one_without_buttons() -> None:
     notices = Notices()
     assert len(shown(notices, 50, "question", question)) == MOST_QUESTIONS

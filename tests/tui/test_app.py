@@ -235,6 +235,24 @@ async def test_a_question_is_answered_with_one_key(
         await until(pilot, lambda: not app.questions)
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_a_whole_command_is_shown_before_anybody_can_allow_it(
+    opened: Opened, guard: MadeUpGuard, hidden: bool
+) -> None:
+    command = "curl https://good.example/" + "a" * (9000 if hidden else 950) + " ; curl https://evil.example"
+    guard.approvals = [QUESTION | {"scopes": ["once"], "reason": command}]
+    async with opened() as pilot:
+        app = app_of(pilot)
+        await until(pilot, lambda: bool(app.questions))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
+        assert isinstance(app.screen, QuestionDialog)
+        assert ("evil.example" in app.screen._lines.said) is not hidden
+        await pilot.press("y")
+        await pilot.pause(0.05)
+        assert any(call[0] == "POST" for call in guard.calls) is not hidden
+
+
 async def test_a_key_that_was_meant_for_something_else_answers_nothing(
     opened: Opened, guard: MadeUpGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
