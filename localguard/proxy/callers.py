@@ -231,8 +231,7 @@ class Callers:
         asking = () if asked_by is None else (_process(asked_by),)
         for pid in (*(() if peer is None or peer.pid is None else (peer.pid,)), *asking):
             line = await asyncio.to_thread(lineage, pid)
-            agents = self._agents(line)
-            reason = agent_behind(line, agents) if agents else None
+            reason = agent_behind(line, self._agents(line))  # also before the first request: marks outlive a restart
             if reason is not None:
                 raise ControlRefused(
                     403, f"An agent cannot {what}. Do it in a terminal of your own, opened by you ({reason})."

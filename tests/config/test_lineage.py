@@ -51,8 +51,10 @@ def test_a_person_s_programs_are(line: list[Forebear]) -> None:
     assert agent_behind(line, AGENT) is None
 
 
-def test_without_agents_everybody_is_a_person() -> None:
+def test_without_agents_everybody_is_a_person_who_bears_no_mark_of_one() -> None:
     assert agent_behind([Forebear(700, 300.0, "python3"), INIT], {}) is None
+    assert agent_behind([Forebear(700, 300.0, "python3", marked=True), INIT], {}) is not None
+    assert agent_behind([Forebear(700, 300.0, "sh"), Forebear(60, 20.0, "python3", supervises=True), INIT], {})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")

@@ -9,11 +9,13 @@ import pytest
 
 from localguard.config.builtin import builtin_layer
 from localguard.config.home import Home
+from localguard.config.lineage import Forebear
 from localguard.config.peer import Peer
 from localguard.config.workspace_tokens import Tokens
 from localguard.proxy import callers
 from localguard.proxy.admission import AdmissionRefused, Admitted
 from localguard.proxy.callers import Callers, PolicyState
+from localguard.proxy.control import ControlRefused
 from localguard.proxy.tasks import DeclaredTasks
 
 
@@ -142,3 +144,14 @@ async def test_another_process_is_another_caller(place: Place) -> None:
     first = await place.locate()
     place.transport = Transport()
     assert (await place.locate()).peer != first.peer
+
+
+async def test_below_an_agent_nobody_is_a_person_even_before_this_guard_has_seen_a_request(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (Forebear(700, 300.0, "sh"), Forebear(60, 20.0, "python3", supervises=True))
+    monkeypatch.setattr(callers, "lineage", lambda pid: line)
+    place.callers._finder = SimpleNamespace(peer_of=lambda local, remote: Peer(700, 1, True, None, None, "sh"))  # type: ignore[assignment]
+    request: Any = SimpleNamespace(transport=place.transport, headers={})
+    with pytest.raises(ControlRefused, match="An agent cannot pause the guard"):
+        await place.callers.only_persons(request, "pause the guard")
