@@ -217,6 +217,13 @@ def clean(text: str, path: str, scrub: Scrub | None) -> str:
         raise RecordInvalid(f"{path}: the text could not be scrubbed ({type(error).__name__})") from None
 
 
+def as_recorded(texts: Mapping[str, str], scrub: Scrub | None) -> dict[str, str]:
+    """Texts by name as `clean` gives them, for whoever is shown them before the log is. Raises `RecordInvalid`."""
+    if scrub is None or _as_they_are((texts,), scrub) is not None:
+        return dict(texts)
+    return {name: clean(text, name, scrub) for name, text in texts.items()}
+
+
 def without_userinfo(text: str) -> str:
     """``text`` with the userinfo of every URL in it taken out: ``https://user:password@host/x`` becomes ``https://host/x``.
 

@@ -108,6 +108,10 @@ class Store:
         """The same as the constructor; use it with ``with``, or call `close`."""
         return cls(path, clock=clock, scrub=scrub, limits=limits)
 
+    def as_recorded(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Texts by name as a record would have them: without raw values. Raises RecordInvalid."""
+        return record.as_recorded(texts, self._scrub)
+
     def __enter__(self) -> Self:
         """The store itself."""
         return self

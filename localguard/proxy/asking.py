@@ -70,7 +70,7 @@ class Asking:
         subject = _subject(exchange, decision, request)
         granted = self._approvals.granted(subject, time.monotonic())
         if granted is None:
-            question = Question(exchange.id, subject, time.monotonic(), decision.reason, _facts(exchange))
+            question = Question(exchange.id, subject, time.monotonic(), decision.reason, self._facts(exchange))
             self.ask(question)
             granted = await self.settle(question)
         if granted is None:
@@ -80,7 +80,7 @@ class Asking:
 
     async def values(self, exchange: Exchange, wanted: ValuesWanted) -> bool:
         """Whether somebody allows an argument of this exchange's reply the values that it would not be given else."""
-        question = _about_values(self._ids.new(), exchange, wanted)
+        question = _about_values(self._ids.new(), exchange, wanted, self._facts(exchange))
         granted = self._approvals.granted(question.subject, time.monotonic())
         if granted is None:
             self.ask(question)
@@ -147,6 +147,15 @@ class Asking:
                 waiting.answered.set()
         return {"id": id, "allow": allow, "scope": str(scope), "waiting": id in self._waiting}
 
+    def _facts(self, exchange: Exchange) -> dict[str, str | None]:
+        """`_facts` as the log has them: a branch or a model can be named after a secret."""
+        facts = _facts(exchange)
+        named = {name: text for name, text in facts.items() if text is not None}
+        try:
+            return {**facts, **self._store.as_recorded(named)}
+        except RecordInvalid:
+            return dict.fromkeys(facts)
+
     def _note(self, question: Question, event: str, answer: Answer | None = None) -> None:
         subject = question.subject
         detail: dict[str, str | int | bool | None] = {"rule": ", ".join(subject.rules)}
@@ -167,7 +176,7 @@ def _subject(exchange: Exchange, decision: Decision, request: bytes) -> Subject:
     return _subject_of(exchange, rules, exchange.memory.digest(b"approval", head, request))
 
 
-def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted) -> Question:
+def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted, facts: Mapping[str, str | None]) -> Question:
     """The question about one argument: answered for it alone, and shown with its placeholders, as nobody needs the values."""
     parts = (wanted.tool, wanted.argument, wanted.text)
     digest = exchange.memory.digest(b"values", *(part.encode("utf-8", "surrogatepass") for part in parts))
@@ -178,7 +187,7 @@ def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted) -> Question
         _subject_of(exchange, ("guard/values-in-calls",), digest),
         time.monotonic(),
         f"{wanted.tool} would be given real values ({types}): {shown} ({wanted.reason})",
-        _facts(exchange) | {"exchange": exchange.id, "tool": wanted.tool},
+        {**facts, "exchange": exchange.id, "tool": wanted.tool},
         most=(Scope.ONCE,),
         exchange=exchange.id,
         values=tuple(dict.fromkeys(wanted.types)),

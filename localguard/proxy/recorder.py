@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from typing import cast
 
 from localguard.audit import rows
 from localguard.audit.record import RecordInvalid
@@ -21,6 +22,8 @@ from localguard.proxy.refusals import Refused
 from localguard.wire.refusal import Refusal
 
 _RECENT = 1000
+_NAMED = ("agent_version", "branch", "model", "repository", "served", "session", "task", "workspace")
+"""Of a row, what agents, providers and repositories may have put a value into."""
 
 
 class Recorder:
@@ -171,7 +174,12 @@ class Recorder:
             counters.withheld += len(reply.report.withheld)
 
     def _show(self, row: ExchangeRow) -> None:
-        """Keep the latest exchanges for who comes later, and tell who follows now."""
+        """Keep the latest exchanges for who comes later, and tell who follows now: what others named, as the log has it."""
+        named = {name: text for name in _NAMED if isinstance(text := row.get(name), str)}
+        try:
+            row = cast("ExchangeRow", {**row, **self._store.as_recorded(named)})
+        except RecordInvalid:
+            row = cast("ExchangeRow", {**row, **dict.fromkeys(named)})
         self._recent[row["exchange"]] = row
         while len(self._recent) > _RECENT:
             del self._recent[next(iter(self._recent))]

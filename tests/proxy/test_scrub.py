@@ -1,12 +1,20 @@
 """The net under the log (P10): what was found clean once is believed only while nothing new is known."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from localguard.audit.rows import ExchangeRow
+from localguard.audit.store import Store
 from localguard.detect.samples import expand
 from localguard.detect.scanner import Scanner
+from localguard.proxy.early_refusals import EarlyRefusals
+from localguard.proxy.recorder import Recorder
 from localguard.proxy.scan_pool import build_scanner
 from localguard.proxy.scrub import Scrubber
 from localguard.redact.vault import Vault
@@ -88,3 +96,22 @@ def test_a_fingerprint_of_the_guard_s_own_is_not_looked_at_and_others_like_it_ar
     assert scrub.is_clean((*RECORD, own.encode()))
     assert not scrub.is_clean((*RECORD, other.encode()))
     assert not scrub.is_clean((*RECORD, f"fix-{own}".encode()))
+
+
+def test_what_is_shown_of_an_exchange_while_it_runs_is_as_the_log_has_it(scanner: Scanner, tmp_path: Path) -> None:
+    told: list[Mapping[str, object]] = []
+    control: Any = SimpleNamespace(publish=lambda event, data: told.append(data))
+    store = Store.open(tmp_path / "audit.db", clock=lambda: datetime.now(UTC), scrub=scrubber(scanner))
+    with store:
+        recorder = Recorder(store, control, EarlyRefusals(store))
+        row: ExchangeRow = {
+            "exchange": "x1",
+            "time": "",
+            "state": "running",
+            "branch": f"fix/{TOKEN}",
+            "model": "gpt-5",
+        }
+        recorder._show(row)
+    assert TOKEN not in f"{told}{list(recorder.recent)}"
+    assert (told[0]["model"], told[0]["state"]) == ("gpt-5", "running")
+    assert str(told[0]["branch"]).startswith("fix/")
