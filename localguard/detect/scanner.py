@@ -1,6 +1,6 @@
 """The detectors put together: candidates, examination, and one answer per value."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from localguard.detect.normalise import ENCODED, NormaliseEngine
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rule_engine import RuleEngine, gate_of
 from localguard.detect.rules import Rule
+from localguard.detect.structured import MESSAGE
 from localguard.detect.types import precedence
 
 
@@ -130,7 +131,7 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
     """
     resolved: list[Finding] = []
     plain: dict[tuple[int, int], Finding] = {}
-    for finding in sorted(set(findings), key=_order):
+    for finding in sorted(_known(set(findings)), key=_order):
         last = resolved[-1] if resolved else None
         if last is None or finding.start >= last.end:
             resolved.append(finding)
@@ -146,6 +147,20 @@ def resolve(findings: Iterable[Finding]) -> list[Finding]:
         ):
             resolved[-1] = replace(finding, start=last.start, end=last.end)
     return [part for one in resolved for part in _parts(one, plain.get((one.start, one.end)))]
+
+
+def _known(findings: Collection[Finding]) -> Collection[Finding]:
+    """`findings`; where one is there only because its text says nothing else, and others know something in it, it is theirs.
+
+    Whoever knows that the text is no message leaves out what goes by `MESSAGE` alone, and may not lose theirs with it.
+    """
+    others = [one for one in findings if one.rule != MESSAGE]
+    if not others or len(others) == len(findings):
+        return findings
+    spans = {(one.start, one.end) for one in others}
+    rule = min(others, key=_order).rule
+    wider = [one for one in findings if one.rule == MESSAGE and (one.start, one.end) not in spans]
+    return [*others, *(replace(one, rule=rule) for one in wider)]
 
 
 def _parts(whole: Finding, plain: Finding | None) -> list[Finding]:

@@ -4,6 +4,7 @@ import pickle
 import random
 import sysconfig
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,16 @@ def test_one_value_has_the_type_that_comes_first_in_the_table() -> None:
 def test_a_finding_covers_those_inside_it_and_overlaps_are_united() -> None:
     assert resolve([finding(2, 4), finding(0, 9)]) == [finding(0, 9)]
     assert [(f.start, f.end) for f in resolve([finding(0, 5), finding(3, 9), finding(9, 12)])] == [(0, 9), (9, 12)]
+
+
+def test_what_others_know_too_is_not_left_out_with_what_a_message_alone_says() -> None:
+    alone = replace(finding(0, 34, "SECRET"), rule=MESSAGE)
+    wallet, part = finding(0, 34, "CRYPTO_WALLET"), finding(4, 30, "PASSWORD")
+    assert resolve([alone]) == [alone]
+    assert resolve([alone, wallet]) == [wallet]
+    (whole,) = resolve([alone, part])
+    assert (whole.start, whole.end) == (0, 34)
+    assert whole.rule == part.rule
 
 
 LEFT_ALONE = {
