@@ -221,6 +221,13 @@ class ReplyRestorer:
     def _wait(self, needed: AnswerNeeded, rest: Callable[[], bytes]) -> None:
         self.wanted, self._rest = needed.wanted, rest
 
+    def _then(self, made: bytes, following: Callable[[], bytes]) -> bytes:
+        """`made` and what follows it; where `made` waits for an answer, what follows waits behind it."""
+        if (rest := self._rest) is None:
+            return made + following()
+        self._rest = lambda: self._then(rest(), following)
+        return made
+
     def _decide(self, chunk: bytes) -> bytes:
         """Sniff a body whose content type says nothing: the first byte that is no white space tells."""
         self._whole += chunk
@@ -456,7 +463,7 @@ class ReplyRestorer:
         self._whole.clear()
         if body.lstrip()[:8].startswith(_SSE_HEADS):
             self._framing = Framing.SSE  # whatever it was called
-            return self.feed(body) + self.finish()
+            return self._then(self.feed(body), self.finish)
         try:
             value = load(body, lenient=True)
         except JsonInvalid:
