@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from localguard.cli.exit_codes import ExitCode, WrongUse
+from localguard.cli.exit_codes import ExitCode, NotReachable, WrongUse
 from localguard.cli.options import DEFAULT_PORT, HomeOption, JsonOption, PolicyOption, PortOption, located
 from localguard.cli.output import print_json, print_table, printable
 
@@ -149,8 +149,15 @@ def connect(
     A copy of each file is kept beside it (`*.before-localguard`), and `agents disconnect` undoes it exactly.
     """
     from localguard.cli.agent_connection import plan_to_connect
+    from localguard.proxy.control_client import ControlClient
 
     place = located(home, policy)
+    guard = ControlClient(place, port)
+    if place.recorded_port() == port and not guard.is_running() and guard.port_taken():
+        raise NotReachable(
+            f"The guard of this home was on port {port} and was killed; something else listens there now, so nothing is "
+            "pointed there. Start the guard first."
+        )
     endpoints = _endpoints(place)
     chosen, where = _chosen(names, every)
     _carry_out(

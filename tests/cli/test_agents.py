@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from localguard.audit.store import Store
 from localguard.cli.agent_catalogue import AGENTS
 from localguard.cli.agent_snippets import SNIPPETS
 from localguard.config.home import Home
+from localguard.config.settings.files import back_up
 from tests.audit.samples import INTENT, SetClock
 from tests.cli.conftest import RunLocally
 
@@ -153,6 +155,26 @@ def test_another_port_replaces_the_address_and_the_first_copy_counts(user: Path,
     assert "127.0.0.1:4242" in file.read_text("utf-8")
     localguard("agents", "disconnect", "codex", "--yes")
     assert file.read_text("utf-8") == CODEX
+
+
+def test_nothing_is_pointed_at_who_took_the_port_of_a_guard_that_was_killed(
+    user: Path, home: Home, localguard: RunLocally
+) -> None:
+    file = put(user / ".codex/config.toml", CODEX)
+    with socket.create_server(("127.0.0.1", 0)) as squatter:
+        home.create()
+        home.port_file.write_text(str(squatter.getsockname()[1]))
+        home.control_token.write_text("t" * 43)
+        code, _, err = localguard("agents", "connect", "codex", "--yes")
+    assert code == 3
+    assert "something else listens there" in err
+    assert file.read_text("utf-8") == CODEX
+
+
+def test_a_copy_that_another_home_keeps_is_not_written_over(user: Path) -> None:
+    file = put(user / ".codex/config.toml", CODEX)
+    first, second = back_up(file, b"as it was"), back_up(file, b"as another home's guard left it")
+    assert (first.read_bytes(), second.read_bytes()) == (b"as it was", b"as another home's guard left it")
 
 
 def test_what_was_forgotten_is_undone_by_what_the_address_stands_for(

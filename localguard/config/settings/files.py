@@ -11,6 +11,7 @@ from pathlib import Path
 from localguard.errors import LocalguardError
 
 _LARGEST = 4 * 1024 * 1024
+_MOST_COPIES = 20
 
 
 class SettingsUnusable(LocalguardError):
@@ -82,16 +83,19 @@ def remove(path: Path, made: list[Path]) -> None:
 
 
 def back_up(path: Path, data: bytes) -> Path:
-    """Keep the bytes beside the file, for its owner only, and return where. Raises SettingsUnusable."""
+    """Keep the bytes beside the file, for its owner only, and return where; an older copy stays. Raises SettingsUnusable."""
     target = path.resolve()
-    copy = target.with_name(target.name + ".before-localguard")
+    names = (f"{target.name}.before-localguard{number or ''}" for number in range(_MOST_COPIES))
     try:
-        descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        copy = next(place for name in names if not os.path.lexists(place := target.with_name(name)))
+        descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         copy.chmod(0o600)
+    except StopIteration:
+        raise SettingsUnusable(f"There are {_MOST_COPIES} older copies beside {path}. Remove some first.") from None
     except OSError as error:
         raise SettingsUnusable(f"No copy of {path} can be kept beside it ({error.strerror}).") from None
     return copy
