@@ -119,14 +119,16 @@ def _by_proc(pid: int) -> Iterator[Forebear]:
         if pid < 1:
             return
         parent = parent_of(pid)
+        arguments = [one.decode("utf-8", "replace") for one in _strings(f"/proc/{pid}/cmdline")]
         yield Forebear(
             pid,
             started_at(pid),
             program_of(pid),
             marked=_is_marked(_strings(f"/proc/{pid}/environ")),
-            supervises=_is_run([one.decode("utf-8", "replace") for one in _strings(f"/proc/{pid}/cmdline")]),
+            supervises=_runs(arguments, "run"),
             entered=parent == 0 and pid != 1,
-            started_at_login=_is_unit_of_ours(_strings(f"/proc/{pid}/cgroup")),
+            # what a terminal that the tray opened runs stays in the tray's control group
+            started_at_login=_runs(arguments, "tray") and _is_unit_of_ours(_strings(f"/proc/{pid}/cgroup")),
         )
         pid = parent
 
@@ -142,11 +144,11 @@ def _is_marked(environment: Sequence[bytes]) -> bool:
     return any(one.partition(b"=")[0].decode("ascii", "replace") in _MARKS for one in environment)
 
 
-def _is_run(arguments: Sequence[str]) -> bool:
-    """Whether a command line is that of `localguard run`."""
+def _runs(arguments: Sequence[str], command: str) -> bool:
+    """Whether a command line is that of a command of localguard."""
     names = [argument.replace("\\", "/").rpartition("/")[2].lower().removesuffix(".exe") for argument in arguments]
     ours = next((at for at, name in enumerate(names[:8]) if name in ("localguard", "localguard.cli.main")), None)
-    return ours is not None and "run" in arguments[ours + 1 : ours + 2]
+    return ours is not None and command in arguments[ours + 1 : ours + 2]
 
 
 def _is_unit_of_ours(groups: Sequence[bytes]) -> bool:
@@ -179,5 +181,5 @@ def _by_psutil(pid: int) -> Iterator[Forebear]:
             started,
             program_name(None, name),
             marked=_is_marked(environment),
-            supervises=_is_run(arguments),
+            supervises=_runs(arguments, "run"),
         )

@@ -76,3 +76,17 @@ def test_the_line_of_a_process_is_read_as_the_kernel_tells_it() -> None:
     assert line[0].started >= line[1].started
     assert line[-1].pid == 1 or line[-1].entered
     assert lineage(2**22 + 1)[0].started is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.parametrize(("command", "begun"), [("tray", True), ("pause", False), ("run", False)])
+def test_what_a_terminal_that_the_tray_opened_runs_was_not_begun_at_login(
+    monkeypatch: pytest.MonkeyPatch, command: str, begun: bool
+) -> None:
+    files = {
+        "cgroup": [b"0::/user.slice/app.slice/app-localguard\\x2dtray@autostart.service\n"],
+        "cmdline": [b"/usr/bin/python3", b"-m", b"localguard.cli.main", command.encode(), b""],
+        "environ": [],
+    }
+    monkeypatch.setattr("localguard.config.lineage._strings", lambda file: files[file.rpartition("/")[2]])
+    assert lineage(os.getpid())[0].started_at_login is begun
