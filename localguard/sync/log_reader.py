@@ -167,8 +167,9 @@ class _Excluded:
         )
 
     def _any(self, column: str, id: str) -> bool:
-        rows = self._connection.execute(_OF[column], (id,))
-        return any(self._disclosure.excludes(_object(metadata), _object(local)) for metadata, local in rows)
+        """A question about work stands in the log before its intent: until then nothing says that it is not excluded."""
+        rows = self._connection.execute(_OF[column], (id,)).fetchall()
+        return not rows or any(self._disclosure.excludes(_object(metadata), _object(local)) for metadata, local in rows)
 
 
 def _object(text: bytes | None) -> dict[str, Any] | None:

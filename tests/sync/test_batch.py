@@ -89,6 +89,14 @@ def test_of_excluded_work_nothing_but_hashes_goes_in_whatever_record_it_stands(t
     assert batch.held_back == open_batch(batch.data).head.last - len(expected)
 
 
+def test_a_question_about_work_whose_intent_has_not_come_may_be_about_excluded_work(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    with Store.open(path, clock=SetClock()) as store:
+        store.append("control", exchange="a", metadata={"event": "ask", "detail": {"rule": "user/private-asks"}})
+    assert b"private-asks" in reader(path).batch(0, Disclosure("metadata")).data
+    assert b"private-asks" not in reader(path).batch(0, Disclosure("metadata", exclude=("private",))).data
+
+
 def test_pruned_sections_go_as_hashes(tmp_path: Path) -> None:
     path = tmp_path / "audit.db"
     write_log(path, 3)
