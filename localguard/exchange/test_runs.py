@@ -6,30 +6,34 @@ unknown, never guessed.
 
 import re
 
-_BEFORE = r"""
-    (?: ^ | [;&|(\n] ) \s*
-    (?: \w+=\S* \s+ )*
-    (?: (?: sudo | time | nice | env | npx | bunx | timeout\s+\S+ | xvfb-run(?:\s+-a)? | (?:uv|poetry|pdm|hatch|pipenv|rye|pixi)\s+run
-          | bundle\s+exec | (?:pnpm|yarn)\s+(?:exec|dlx) | (?:\S*/)?python[\d.]*\s+-m | (?:\S*/)?(?:ba|z|da)?sh\s+-\w*c
-        ) \s+ (?: \w+=\S* \s+ )* ["']? )*
-    (?: \S*/ )?
+# A model says what stands here, and nothing ends a search of Python's `re`: everything that repeats is possessive, and of what may follow
+# each other nothing can be read in two ways.
+_PATH = r"(?: [\w.~$@{}+-]*+ / )*+"
+_SET = r"(?: \w++=\S*+ \s++ )*+"
+_BEFORE = rf"""
+    (?: ^ | [;&|(\n] ) [^\S\n]*+
+    {_SET}
+    (?: (?: sudo | time | nice | env | npx | bunx | timeout\s++\S++ | xvfb-run(?:\s++-a)? | (?:uv|poetry|pdm|hatch|pipenv|rye|pixi)\s++run
+          | bundle\s++exec | (?:pnpm|yarn)\s++(?:exec|dlx) | {_PATH} python[\d.]*+\s++-m | {_PATH} (?:ba|z|da)?sh\s++-\w*c
+        ) \s++ {_SET} ["']? )*+
+    {_PATH}
 """
 """What may stand before a program that is started."""
 _RUNNERS = r"""
     (?: pytest | py\.test | tox | nox | nosetests | unittest | jest | vitest | mocha | ava | jasmine | rspec | phpunit | pest | ctest | behave
       | cucumber | busted | bats | gotestsum | elm-test
-      | (?:npm|pnpm|yarn|bun|deno|composer|just|task) \s+ (?:(?:run|-\S+(?:\s+(?!test)[^-\s]\S*)?)\s+)* test[\w:.-]*
-      | npm \s+ t
-      | cargo \s+ (?:\+\S+\s+)? (?:test|nextest)
-      | (?:go|dotnet|swift|mix|bazel|bazelisk|sbt|lein|stack|cabal|flutter|dart|meson|ninja|rails|rake|zig\s+build) \s+ (?:test|spec)
-      | make \s+ (?:-\S+\s+)* (?:test|tests|check)
-      | (?:gradle|gradlew|mvn|mvnw) \s+ (?:\S+\s+)*? (?:test|check|verify)
-      | node \s+ --test
-      | python[\d.]* \s+ (?:\S*/)? (?:manage\.py\s+test | runtests\.py)
+      | (?:npm|pnpm|yarn|bun|deno|composer|just|task) \s++ (?:(?:run|-\S++(?:\s++(?!test|run\s)[^-\s]\S*+)?)\s++)*+ test[\w:.-]*
+      | npm \s++ t
+      | cargo \s++ (?:\+\S++\s++)? (?:test|nextest)
+      | (?:go|dotnet|swift|mix|bazel|bazelisk|sbt|lein|stack|cabal|flutter|dart|meson|ninja|rails|rake|zig\s++build) \s++ (?:test|spec)
+      | make \s++ (?:-\S++\s++)*+ (?:test|tests|check)
+      | (?:gradle|gradlew|mvn|mvnw) \s++ (?:\S++\s++)*? (?:test|check|verify)
+      | node \s++ --test
+      | python[\d.]*+ \s++ (?:\S*/)? (?:manage\.py\s++test | runtests\.py)
     ) (?= [\s"';&|)] | $ )
 """
 _TESTS = re.compile(_BEFORE + _RUNNERS, re.VERBOSE)
-_MASKED = re.compile(r"[;|\n](?!\s*$)|\|\|")
+_MASKED = re.compile(r"[;|\n]\s*+(?!$)|\|\|")
 """After the runner: something else ends the command, and the exit code is that one's. `&&` keeps a failure, and may add another."""
 _LONGEST = 4_000
 _END = 4_000
