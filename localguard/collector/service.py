@@ -170,6 +170,7 @@ class Collector:
         return web.json_response(self._told(device.known.size if device.known else None, device.note))
 
     async def _batches(self, request: web.Request) -> web.StreamResponse:
+        await self._named(request)  # megabytes are read of those only who are known
         body = await self._body(request)
         began = time.perf_counter()
         device = await self._authenticated(request, body)
@@ -244,8 +245,8 @@ class Collector:
         except TimeoutError:
             raise Answer(408, "slow", "The body did not come.") from None
 
-    async def _authenticated(self, request: web.Request, body: bytes) -> Device:
-        """The device that signed the request. Raises Answer for a stranger, a revoked one, and one whose history broke."""
+    async def _named(self, request: web.Request) -> Device:
+        """The device that a request says it is from. Raises Answer for a stranger."""
         try:
             id = device_of(request.headers)
         except RequestUnsigned as unsigned:
@@ -253,6 +254,11 @@ class Collector:
         device = await database.device(self._pool, id)
         if device is None:
             raise Answer(401, "unknown", "This machine is not enrolled. `localguard sync enable --token` does it.")
+        return device
+
+    async def _authenticated(self, request: web.Request, body: bytes) -> Device:
+        """The device that signed the request. Raises Answer for a stranger, a revoked one, and one whose history broke."""
+        device = await self._named(request)
         self._check(request.headers, device.key, request, body)
         if device.revoked:
             raise Answer(403, "revoked", "This machine's key was revoked. Ask for a new token.")

@@ -292,12 +292,13 @@ async def test_oversize_and_nonsense_are_refused_and_the_service_goes_on(store: 
     assert (await one.send()).problem is None
 
 
-async def test_a_body_that_does_not_come_is_given_up(store: Store, tmp_path: Path) -> None:
+async def test_a_body_that_does_not_come_is_given_up_and_a_stranger_s_is_not_waited_for(store: Store) -> None:
     to = await store.serve(settings=Settings(body_seconds=0.2))
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(to.rpartition(":")[2]))
-    writer.write(b"POST /v1/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
-    writer.close()
+    for path, status in ((b"enrol", b" 408 "), (b"batches", b" 401 ")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(to.rpartition(":")[2]))
+        writer.write(b"POST /v1/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc" % path)
+        assert status in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
 
 
 async def test_health_and_numbers_say_what_happened(store: Store, tmp_path: Path) -> None:
