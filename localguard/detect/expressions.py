@@ -5,6 +5,7 @@ may match elsewhere too. So it serves to say where RE2 need not look. Classes ar
 two engines differ in what `\\s` and case mean.
 """
 
+import random
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -33,6 +34,9 @@ _CATEGORIES: Final = {
     node.CATEGORY_WORD: _WORD,
     node.CATEGORY_NOT_WORD: _ALL - _WORD,
 }
+_PLAIN: Final = _WORD | frozenset(b"\t .,:;=()[]{}<>/\\\"'`|*+-_#$&@!?%")
+_MORE: Final = (0, 1, 1, 1, 2, 6)
+"""Repetitions over the least in a text that is drawn."""
 _REPEATS: Final = (node.MAX_REPEAT, node.MIN_REPEAT, node.POSSESSIVE_REPEAT)
 
 
@@ -66,6 +70,36 @@ def is_exact(pattern: bytes) -> bool:
     """Whether the expression of a pattern matches in a text only where RE2 finds the pattern: nothing in it is taken more widely."""
     parsed = parse(pattern)
     return parsed is not None and _exact(list(parsed))
+
+
+def drawn(pattern: bytes, count: int) -> list[bytes]:
+    """Up to `count` texts that `pattern` matches, but for its anchors: the same ones every time, none where it has no expression."""
+    parsed = parse(pattern)
+    if expression(pattern) is None or parsed is None:
+        return []
+    chance = random.Random(pattern)  # noqa: S311 - no secret comes of it
+    flags = bool(parsed.state.flags & re.IGNORECASE)
+    return list(dict.fromkeys(_drawn(list(parsed), flags, chance) for _ in range(count)))
+
+
+def _drawn(nodes: Iterable[tuple[Any, Any]], ignoring: bool, chance: random.Random) -> bytes:
+    parts = []
+    for kind, value in nodes:
+        if kind is node.SUBPATTERN:
+            _, added, removed, inner = value
+            folded = (ignoring or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE
+            parts.append(_drawn(inner, folded, chance))
+        elif kind is node.BRANCH:
+            parts.append(_drawn(chance.choice(value[1]), ignoring, chance))
+        elif kind in _REPEATS:
+            least, most = int(value[0]), value[1]
+            times = least + chance.choice(_MORE)
+            times = times if most is node.MAXREPEAT else min(times, int(most))
+            parts.append(_drawn(value[2], ignoring, chance) * times)
+        elif kind is not node.AT:
+            members = _bytes(kind, value, ignoring)
+            parts.append(bytes([chance.choice(sorted(members & _PLAIN or members))]))
+    return b"".join(parts)
 
 
 def _exact(nodes: Iterable[tuple[Any, Any]]) -> bool:

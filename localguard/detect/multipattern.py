@@ -14,13 +14,14 @@ import platform
 import struct
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from localguard import __version__
-from localguard.detect.expressions import alternatives, expression, is_exact, line_breaks
+from localguard.detect.expressions import alternatives, drawn, expression, is_exact, line_breaks
+from localguard.detect.rules import compile_pattern
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 _HEAD: Final = struct.Struct(">8s32sI")
 _MAGIC: Final = b"lgmulti\n"
 _SCANNED: Final = 1_000  # matches that any piece of text may have before it is left to RE2
@@ -28,6 +29,9 @@ _DENSE: Final = 32  # and further ones, one in so many bytes
 _MOST: Final = 20_000  # but no more than these
 
 
+_DRAWN: Final = 64  # texts that each pattern is tried with
+_BEFORE: Final = b"-" * 20  # what stands around them
+_AFTER: Final = b""
 _LONG: Final = 4_000  # characters of an expression that is given by its alternatives
 
 
@@ -61,8 +65,10 @@ def compiled(patterns: Sequence[bytes]) -> bytes:
         database = _database(engine, numbered)
     if database is None:
         raise Unusable("hyperscan takes none of the patterns")
-    refused = sorted(set(range(len(patterns))) - {number for number, _ in numbered})
-    exact = [number for number in sorted({number for number, _ in numbered}) if is_exact(patterns[number])]
+    found = {number for number, _ in numbered}
+    found -= _missed(engine, database, found, patterns)
+    refused = sorted(set(range(len(patterns))) - found)
+    exact = [number for number in sorted(found) if is_exact(patterns[number])]
     on_a_line = [number for number in exact if line_breaks(patterns[number]) == 0]
     about = {"digest": digest(patterns), "refused": refused, "exact": exact, "on_a_line": on_a_line}
     head = json.dumps(about).encode()
@@ -81,7 +87,7 @@ class Matcher:
         about, database = _read(form, digest(patterns))
         self._engine = engine
         self.refused = frozenset(about["refused"])
-        """Numbers of patterns that are not looked for: Hyperscan does not take them."""
+        """Numbers of patterns that Hyperscan does not take, or was seen to miss: what it says of them is not all."""
         self.exact = frozenset(about["exact"])
         """Numbers of patterns that RE2 finds, too, in every text in which they are found."""
         self.on_a_line = frozenset(about["on_a_line"])
@@ -130,6 +136,30 @@ def _database(engine: Any, numbered: Sequence[tuple[int, bytes]]) -> Any:
     except engine.error:
         return None
     return database
+
+
+def _missed(engine: Any, database: Any, numbers: Iterable[int], patterns: Sequence[bytes]) -> set[int]:
+    """The numbers of patterns that RE2 finds in a text drawn from them, and the database does not.
+
+    Vectorscan 5.4.12 skips some pairs of bytes that stand sixteen bytes into a text or further (its issue 358), which
+    pairs depending on the pattern and on all that it is compiled with: so the whole database is tried.
+    """
+    scratch = engine.Scratch(database)
+    told = set[int]()
+
+    def tell(number: int, *_: object) -> None:
+        told.add(number)
+
+    missed = set[int]()
+    for number in numbers:
+        for sample in drawn(patterns[number], _DRAWN):
+            text = _BEFORE + sample + _AFTER
+            told.clear()
+            database.scan(text, match_event_handler=tell, scratch=scratch)
+            if number not in told and compile_pattern(patterns[number]).search(text) is not None:
+                missed.add(number)
+                break
+    return missed
 
 
 def _numbered(number: int, pattern: bytes) -> list[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from localguard.detect import multipattern
-from localguard.detect.expressions import expression, is_exact, line_breaks
+from localguard.detect.expressions import drawn, expression, is_exact, line_breaks
 from localguard.detect.multipattern import Matcher, Unusable, compiled
 from localguard.detect.prefilter import Gate, Prefilter
 from localguard.detect.rules import compile_pattern
@@ -42,8 +42,8 @@ def planted() -> list[bytes]:
 def test_all_gates_but_those_of_any_number_of_lines_are_asked_of_hyperscan(scanner: Scanner, fast: Scanner) -> None:
     assert fast._prefilter._fast is not None
     matcher, _, unasked = fast._prefilter._fast
-    assert len(matcher.refused) <= 3
-    assert len(unasked) <= 3
+    assert len(matcher.refused) <= 5
+    assert len(unasked) <= 5
     assert len(gates_of(fast)) > 900
 
 
@@ -56,6 +56,40 @@ def test_windows_of_megabytes_of_real_text_are_the_same(scanner: Scanner, fast: 
         size, windows = size + len(text), windows + len(found)
     assert size > 2.5e6
     assert windows > 1_000  # else the test would say little
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'# i.e. if ("value" == my_password_secure) {}',
+        b"    # or 'bar' !== my_password",
+        b"                    | password | hunter2x |",
+        b'                         "value" == password',
+    ],
+)
+def test_what_hyperscan_skips_far_into_a_text_is_found(scanner: Scanner, fast: Scanner, line: bytes) -> None:
+    for before in (0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 500):
+        for text in (b"-" * before + line, b"-" * before + b"\n" + line + b"\n" + b"-" * 99):
+            assert fast.candidates(text) == scanner.candidates(text)
+            assert fast._prefilter.gates_of(text) == scanner._prefilter.gates_of(text)
+
+
+def test_a_pattern_that_hyperscan_misses_in_a_text_drawn_from_it_is_refused() -> None:
+    missed = rb"""["'][ \t]*(?:\)?\.(?:equals|eql\?)\(|={2,3}|!==?)[ \t]*[\w.$]*(?i:passw|pwd|secret|token)"""
+    matcher = Matcher([missed, b"gsk_[0-9]"], compiled([missed, b"gsk_[0-9]"]))
+    text = b"-" * 40 + b'"x" == token'
+    assert compile_pattern(missed).search(text) is not None
+    assert 0 in matcher.refused or any(number == 0 for number, _ in matcher.ends(text) or ())
+    assert 1 not in matcher.refused
+
+
+@pytest.mark.parametrize(
+    "pattern", [rb"gsk_[A-Za-z0-9]{32,}", rb"(?i:key)\s?=", rb"a(?:b{0,200}c)+", rb"(?:a|[^b]x*)\d"]
+)
+def test_texts_drawn_from_a_pattern_match_it(pattern: bytes) -> None:
+    texts = drawn(pattern, 20)
+    assert texts == drawn(pattern, 20)
+    assert all(compile_pattern(pattern).search(text) for text in texts)
 
 
 @pytest.mark.parametrize("seed", range(12))
