@@ -1,6 +1,7 @@
 """A store with collectors in front of it, and devices that send to them over real connections."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +38,13 @@ class Store:
     def url(self, user: str = "owner") -> str:
         return self.postgres.url(self.name, user)
 
-    async def serve(self, *, settings: Settings | None = None, clock: Callable[[], float] | None = None) -> str:
+    async def serve(
+        self,
+        *,
+        settings: Settings | None = None,
+        clock: Callable[[], float] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> str:
         """Start a collector as the ingest role; its address."""
         pool = await database.open_pool(self.url("ingester"))
         self._pools.append(pool)
@@ -45,8 +52,8 @@ class Store:
         runner = web.AppRunner(self.collector.application(), access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        return f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
 
     async def close(self) -> None:
         for runner in self._runners:
