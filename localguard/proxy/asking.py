@@ -30,6 +30,8 @@ from localguard.redact.report import ValuesWanted
 WAIT_SECONDS = 60.0
 """How long a request waits at most: a person who is there answers sooner, and agents wait longer."""
 
+_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -181,7 +183,7 @@ def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted, facts: Mapp
     parts = (wanted.tool, wanted.argument, wanted.text)
     digest = exchange.memory.digest(b"values", *(part.encode("utf-8", "surrogatepass") for part in parts))
     types = ", ".join(f"{count} × {one}" if count > 1 else one for one, count in Counter(wanted.types).items())
-    shown = exchange.memory.vault.shown(wanted.text)
+    shown = in_one_line(exchange.memory.vault.shown(wanted.text))
     return Question(
         id,
         _subject_of(exchange, ("guard/values-in-calls",), digest),
@@ -192,6 +194,11 @@ def _about_values(id: str, exchange: Exchange, wanted: ValuesWanted, facts: Mapp
         exchange=exchange.id,
         values=tuple(dict.fromkeys(wanted.types)),
     )
+
+
+def in_one_line(command: str) -> str:
+    """A command with its line breaks to be seen: shown as spaces, what comes after them could pass for a comment."""
+    return command.translate(_BREAKS)
 
 
 def _subject_of(exchange: Exchange, rules: tuple[str, ...], digest: bytes) -> Subject:

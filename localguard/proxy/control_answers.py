@@ -27,7 +27,7 @@ class Stopping(TypedDict):
 
 
 class Question(TypedDict, total=False):
-    """A request, or a command, that waits for a person. `scopes` are how far a yes can reach."""
+    """A request, or a command, that waits for a person. `scopes` are how far a yes can reach; only a command has a `tool`."""
 
     id: Required[str]
     age_seconds: Required[int]
@@ -42,6 +42,8 @@ class Question(TypedDict, total=False):
     endpoint: str | None
     model: str | None
     identity: str | None
+    exchange: str | None
+    tool: str | None
 
 
 class QuestionList(TypedDict):

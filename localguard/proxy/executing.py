@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from localguard.policy.approvals import Question, Scope, Subject
-from localguard.proxy.asking import Asking
+from localguard.proxy.asking import Asking, in_one_line
 from localguard.proxy.callers import Callers, PolicyState
 from localguard.proxy.control import Arguments, Call, Control, ControlRefused
 from localguard.proxy.control_answers import CommandAsked, CommandTaken
@@ -91,7 +91,7 @@ class Executing:
             task=None,
             request=memory.digest(b"command", *(argument.encode("utf-8", "surrogatepass") for argument in argv)),
         )
-        shown = memory.vault.shown(shlex.join(argv))
+        shown = in_one_line(memory.vault.shown(shlex.join(argv)))
         if len(shown) > _MOST_SHOWN:
             raise ControlRefused(
                 400,
@@ -104,7 +104,7 @@ class Executing:
             time.monotonic(),
             f"A command would run with real values ({what}): {shown}",
             dict.fromkeys(("agent", "task", "model"))
-            | {"workspace": workspace.name, "endpoint": "a command on this machine"},
+            | {"workspace": workspace.name, "endpoint": "a command on this machine", "tool": "exec"},
             most=(Scope.ONCE,),
         )
         self._commands[id] = _Command(question, resolved)

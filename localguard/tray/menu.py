@@ -15,6 +15,7 @@ from localguard.tray.situation import Refusal, Sign, Situation, Waiting
 PAUSES: Final = (5, 15, 30, 60, 120)
 """Minutes that the menu offers, as far as policy allows them."""
 PAUSE_REASON: Final = "asked for in the tray"
+_ANSWER_REASON: Final = "answered in the tray"
 SCOPES: Final = {
     "once": "Allow this request",
     "session": "Allow for this session",
@@ -137,10 +138,11 @@ def actions(entries: tuple[Entry, ...]) -> Iterator[Action]:
 def answer(question: Waiting, *, allow: bool, scope: str = "once") -> ControlCall:
     """What answers a question."""
     path = f"/approvals/{quote(question.id, safe='')}"
+    why = ("--why", _ANSWER_REASON)
     if not allow:
-        return ControlCall("POST", path, (("allow", False), ("why", "")), ("deny", question.id))
-    given = (("allow", True), ("scope", scope), ("why", ""))
-    return ControlCall("POST", path, given, ("approve", question.id, "--for", scope))
+        return ControlCall("POST", path, (("allow", False), ("why", _ANSWER_REASON)), ("deny", question.id, *why))
+    given = (("allow", True), ("scope", scope), ("why", _ANSWER_REASON))
+    return ControlCall("POST", path, given, ("approve", question.id, "--for", scope, *why))
 
 
 def _title(situation: Situation, now: float, wall: float) -> str:

@@ -16,6 +16,8 @@ _MOST_ENTRIES = 60
 """Endpoints, questions or tasks that a menu can list and a person can still read."""
 _MOST_NAME = 48
 _MOST_REASON = 120
+_MOST_ASKED = 300
+"""Characters of what a person is asked: most commands fit, and a yes to them can be given here."""
 
 
 class Sign(StrEnum):
@@ -216,7 +218,8 @@ def waiting_of(question: Mapping[str, Any]) -> Waiting:
     """A question of the guard's list, or of its event."""
     names = (question.get("agent"), question.get("workspace"), question.get("endpoint"), question.get("model"))
     scopes = tuple(_name(one) for one in question.get("scopes") or ())
-    return Waiting(_name(question.get("id")), _reason(question.get("reason")), scopes, *map(_name, names))
+    reason = one_line(question.get("reason") or "", _MOST_ASKED)
+    return Waiting(_name(question.get("id")), reason, scopes, *map(_name, names))
 
 
 def _some(given: Iterable[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]]:

@@ -95,8 +95,9 @@ def test_the_identical_command_is_not_asked_about_again_and_another_one_is(askin
 
 
 def test_a_no_leaves_the_placeholder_and_the_rest_of_the_reply_goes_on(asking: Guard, model: Provider) -> None:
-    agent = begin(asking, "true no; ")
+    agent = begin(asking, "true no #\n")
     (one,) = waiting(asking)
+    assert "true no #\\ncurl" in one["reason"]  # where a line ends is seen
     localguard(asking, "deny", one["id"], "--why", "not from here")
     reply = said(agent)
     assert TOKEN not in reply

@@ -1,5 +1,6 @@
 """The terminal UI in a real terminal (tmux), in front of a real guard with real traffic; and as lines."""
 
+import getpass
 import json
 import os
 import shutil
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from localguard.audit.queries import Record
 from localguard.audit.rows import row_of
+from tests.e2e import test_asked_values as asked_values
 from tests.e2e.guard import ROOT, Guard, policy
-from tests.e2e.test_asking import ASK, send
+from tests.e2e.test_asking import ASK, said, send
 from tests.provider.server import Provider
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (packaging/debian.sh)")
@@ -71,7 +74,7 @@ class Terminal:
 def asking(running_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
     """A guard that asks about some requests, and waits for the answer."""
     home: Path = tmp_path_factory.mktemp("tui") / "home"
-    with Guard(home, policy(running_provider.port, ASK), LOCALGUARD_ASK_SECONDS="30") as started:
+    with Guard(home, policy(running_provider.port, ASK, asked_values.ASK), LOCALGUARD_ASK_SECONDS="30") as started:
         yield started
 
 
@@ -147,6 +150,32 @@ def test_live_traffic_is_seen_asked_about_refused_and_found_again_after_a_restar
     terminal.resize(80, 24)
     terminal.until(lambda text: "guarding" in text)
     terminal.keys("q")
+
+
+def test_a_command_gets_its_value_by_one_key_and_the_log_says_whose_it_was(
+    asking: Guard, provider: Provider, terminal: Terminal
+) -> None:
+    provider.brain = asked_values.brain
+    terminal.until(lambda text: "guarding" in text)
+    agent = asked_values.begin(asking, "true tui; ")
+    terminal.until(lambda text: "press a" in text)
+    terminal.keys("a")
+    text = terminal.until(lambda text: "bash would be given real values (GITHUB_TOKEN)" in text and "y yes" in text)
+    assert "true tui; curl" in text
+    assert asked_values.TOKEN not in text
+    time.sleep(0.5)
+    terminal.keys("y")
+    assert asked_values.TOKEN in said(agent)
+
+    def about_values() -> list[Record]:
+        return [one for one in asking.records("control") if (one.metadata or {}).get("detail", {}).get("values")]
+
+    terminal.until(lambda text: "Allowed" in text and len(about_values()) == 2)
+    asked, answer = about_values()
+    assert answer.metadata is not None
+    assert (answer.exchange, answer.metadata["event"]) == (asked.exchange, "approve")
+    told = asking.run("explain", answer.exchange or "")
+    assert f"{getpass.getuser()} allowed it (this request): answered in the terminal UI" in told
 
 
 def test_lines_for_screen_readers_and_pipes(asking: Guard, provider: Provider) -> None:

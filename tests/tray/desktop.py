@@ -45,6 +45,7 @@ class Desktop:
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home = home
+        self._button = home / "button"
         self._running: list[subprocess.Popen[bytes]] = []
         unwanted = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "LOCALGUARD_HOME")
         kept = {name: value for name, value in os.environ.items() if name not in unwanted}
@@ -104,11 +105,12 @@ class Desktop:
         (settings / "xfce4-panel.xml").write_text(PANEL, "utf-8")
         buttons = self.home / ".config" / "dunst" / "dunstrc"
         buttons.parent.mkdir()
-        buttons.write_text('[global]\n    dmenu = "head -n 1"\n', "utf-8")  # who is asked which button takes the first
+        buttons.write_text(f'[global]\n    dmenu = "grep -m 1 -F -f {self._button}"\n', "utf-8")  # asked which button
         self.start("xfce4-panel", "--disable-wm-check")
 
-    def press_first_button(self) -> None:
-        """Press the first button of the notification that is shown."""
+    def press_button(self, label: str) -> None:
+        """Press the button of the notification that is shown whose label begins like this."""
+        self._button.write_text(f"#{label}\n", "utf-8")
         name = "org.freedesktop.Notifications"
         call = ("--session", "--print-reply", f"--dest={name}", f"/{name.replace('.', '/')}")
         self.run("dbus-send", *call, "org.dunstproject.cmd0.NotificationAction", "uint32:0")

@@ -1,5 +1,6 @@
 """The whole tray on a real X display: a real panel shows the icon, its menu is clicked, and the real guard does it."""
 
+import getpass
 import json
 import os
 import subprocess
@@ -15,12 +16,27 @@ from localguard.config.home import Home
 from localguard.proxy.control_client import ControlClient
 from localguard.tray.icon import COLOURS
 from localguard.tray.situation import Sign
+from tests.e2e import test_asked_values as asked_values
 from tests.e2e.guard import ROOT, Guard, policy
 from tests.e2e.test_asking import ASK, said, send
+from tests.e2e.test_budgets import ASKING
 from tests.provider.server import Provider
 from tests.tray.desktop import PANEL_PROGRAMS, SESSION, Desktop, lacking, until
 
 PAUSE = "\n[pause]\nmax_minutes = 10\n"
+SPENT = """
+[[prices]]
+models = ["cent"]
+input = 0
+output = 0
+per_request = 0.01
+
+[[budgets]]
+models = ["cent"]
+limit_usd = 0
+period = "month"
+on_exceed = "ask"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +54,8 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
 @pytest.fixture(scope="module")
 def guard(running_provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
     home: Path = tmp_path_factory.mktemp("guard") / "home"
-    with Guard(home, policy(running_provider.port, ASK, PAUSE), LOCALGUARD_ASK_SECONDS="30") as started:
+    tables = (ASK, asked_values.ASK, SPENT, PAUSE)
+    with Guard(home, policy(running_provider.port, *tables), LOCALGUARD_ASK_SECONDS="30") as started:
         yield started
 
 
@@ -103,12 +120,54 @@ def test_a_waiting_request_is_allowed_by_a_button_of_the_notification(
     shows(desktop, Sign.ASKING)
 
     def allowed() -> bool:
-        desktop.press_first_button()
+        desktop.press_button("Allow this request")
         return not ControlClient(Home(guard.home), guard.port, timeout=10).call("GET", "/approvals")["approvals"]
 
     until(allowed, "the button's answer arrives")
     assert said(agent) == "200"
     assert len(running_provider.content) == 1
+    shows(desktop, Sign.GUARDING)
+
+
+def allowed_in_the_tray(guard: Guard) -> bool:
+    """Whether the log's last control record says that this user allowed something in the tray."""
+    answer = guard.records("control")[-1]
+    metadata, local = answer.metadata or {}, answer.local or {}
+    said = (metadata["event"], local.get("by"), metadata.get("reason"))
+    return said == ("approve", getpass.getuser(), "answered in the tray")
+
+
+def test_a_command_gets_its_value_by_a_button_of_the_notification(
+    desktop: Desktop, guard: Guard, running_provider: Provider
+) -> None:
+    running_provider.reset()
+    running_provider.brain = asked_values.brain
+    agent = asked_values.begin(guard, "true tray; ")
+    shows(desktop, Sign.ASKING)
+
+    def allowed() -> bool:
+        desktop.press_button("Allow this request")
+        return not ControlClient(Home(guard.home), guard.port, timeout=10).call("GET", "/approvals")["approvals"]
+
+    until(allowed, "the button's answer arrives")
+    assert asked_values.TOKEN in said(agent)
+    until(lambda: allowed_in_the_tray(guard), "the log says who answered, and by what")
+    running_provider.reset()
+    shows(desktop, Sign.GUARDING)
+
+
+def test_more_money_than_a_budget_has_is_allowed_in_the_menu(
+    desktop: Desktop, guard: Guard, running_provider: Provider
+) -> None:
+    running_provider.reset()
+    agent = subprocess.Popen([sys.executable, "-c", ASKING, guard.url], stdout=subprocess.PIPE, text=True)
+    shows(desktop, Sign.ASKING)
+    (asked,) = ControlClient(Home(guard.home), guard.port, timeout=10).call("GET", "/approvals")["approvals"]
+    assert "budget models cent of 0.00 USD a month is used up" in asked["reason"]
+    assert running_provider.content == []
+    choose(desktop, "Down", "Right", "Right", "Return")
+    assert said(agent) == "200"
+    until(lambda: allowed_in_the_tray(guard), "the log says who answered, and by what")
     shows(desktop, Sign.GUARDING)
 
 
