@@ -5,6 +5,7 @@ Each reader starts at a line that its gate points out and goes over the lines af
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from localguard.detect import exchanges
@@ -170,11 +171,13 @@ def _lone(window: Window) -> Iterator[_Span]:
 
 
 def _lines(block: str) -> Iterator[tuple[int, str]]:
-    """Each line with the place of its start."""
+    """Each line with the place of its start, cut off when it is asked for: most readers stop long before the block's end."""
     position = 0
-    for line in block.split("\n"):
-        yield position, line.rstrip("\r")
-        position += len(line) + 1
+    while position <= len(block):
+        end = block.find("\n", position)
+        end = len(block) if end < 0 else end
+        yield position, block[position:end].rstrip("\r")
+        position = end + 1
 
 
 def _kind(key: str) -> str | None:
@@ -210,17 +213,17 @@ def _bare(line: str, start: int, end: int) -> tuple[int, int]:
 
 def _separated(block: str) -> Iterator[_Span]:
     """Columns of CSV, TSV, Markdown and database clients, named by the first line."""
-    lines = list(_lines(block))
-    header = lines[0][1]
+    lines = _lines(block)
+    header = next(lines)[1]
     separator = max("|\t;,", key=header.count)
     if separator not in header and "  " in header.strip():
-        yield from _aligned(lines)
+        yield from _aligned(header, lines)
         return
     names = [header[slice(*_bare(header, *span))] for span in _cells(header, separator)]
     columns = {index: kind for index, name in enumerate(names) if (kind := _kind(name))}
     if not columns or sum(map(bool, names)) < 2 or not all(re.fullmatch(r"[\w .()/#*-]{0,40}", name) for name in names):
         return
-    for place, line in lines[1:]:
+    for place, line in lines:
         if re.fullmatch(r"[\s|:+-]*", line):
             if not line.strip():
                 return
@@ -237,11 +240,11 @@ def _separated(block: str) -> Iterator[_Span]:
                 return  # the next table's head, which is read by itself: repeated heads would cost their square
 
 
-def _aligned(lines: list[tuple[int, str]]) -> Iterator[_Span]:
+def _aligned(header: str, lines: Iterator[tuple[int, str]]) -> Iterator[_Span]:
     """Columns that two spaces or more keep apart."""
-    names = re.split(r" {2,}", lines[0][1].strip())
+    names = re.split(r" {2,}", header.strip())
     kinds = {index: kind for index, name in enumerate(names) if (kind := _kind(name))}
-    for place, line in lines[1:]:
+    for place, line in lines:
         cells = list(re.finditer(r"\S+(?: \S+)*", line))
         if len(cells) != len(names):
             return
@@ -395,8 +398,7 @@ def _joined(block: str) -> Iterator[_Span]:
 
 def _answer(block: str) -> Iterator[_Span]:
     """The line that answers a command about a secret."""
-    lines = list(_lines(block))
-    for place, line in lines[1:2]:
+    for place, line in islice(_lines(block), 1, 2):
         value = line.strip(" \t>`\"'")
         if len(value) < 6 or " " in value or value.isalpha() or value.startswith("/"):
             continue
@@ -407,7 +409,7 @@ def _answer(block: str) -> Iterator[_Span]:
 
 def _netrc(block: str) -> Iterator[_Span]:
     """login and password on lines of their own, and OpenVPN's inline pair."""
-    lines = list(_lines(block))
+    lines = list(islice(_lines(block), 5))
     if "<auth-user-pass>" in lines[0][1] or (len(lines) > 1 and "<auth-user-pass>" in lines[1][1]):
         first = 0 if "<auth-user-pass>" in lines[0][1] else 1
         for place, line in lines[first + 2 : first + 3]:
