@@ -30,7 +30,9 @@ class Terminal:
         self, folder: Path, command: list[str], environment: dict[str, str], *, width: int, height: int
     ) -> None:
         self._socket = folder / f"tmux-{uuid.uuid4().hex[:8]}"
-        self._environment = {**environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+        # pytest's workers have a size of their own, which would count for more than the terminal's.
+        own = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+        self._environment = {**own, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
         size = ["-x", str(width), "-y", str(height)]
         self._tmux("-f", os.devnull, "new-session", "-d", "-s", "one", *size, "--", *command)
 
@@ -93,7 +95,6 @@ def test_live_traffic_is_seen_asked_about_refused_and_found_again_after_a_restar
     asking: Guard, provider: Provider, terminal: Terminal
 ) -> None:
     terminal.until(lambda text: "guarding" in text)
-    terminal.resize(141, 40)  # a size that tmux gave before anybody listened for it is told again
     sent = send(asking, "write to jane.roe@northmill.io about it", task="docs", session="tui-1")
     text = terminal.until(lambda text: "✓ done" in text and "LG_EMAIL_" in text)
     assert sent.wait(30) == 0

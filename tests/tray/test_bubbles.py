@@ -26,7 +26,10 @@ class Daemon:
         self.bus.offer(PATH, NOTIFICATIONS, "Notify", self._notify)
         self.bus.offer(PATH, NOTIFICATIONS, "CloseNotification", self._close)
         self.bus.open()
-        self.bus.soon(self.bus.ask_bus("RequestName", "su", NOTIFICATIONS, 4)).result()
+        until(  # who had it before may still be going
+            lambda: self.bus.soon(self.bus.ask_bus("RequestName", "su", NOTIFICATIONS, 4)).result()[0] == 1,
+            "the name is ours",
+        )
 
     def _notify(self, _: str, given: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
         self.shown.append(given)
