@@ -27,7 +27,7 @@ class Daemon:
         self.bus.offer(PATH, NOTIFICATIONS, "CloseNotification", self._close)
         self.bus.open()
         until(  # who had it before may still be going
-            lambda: self.bus.soon(self.bus.ask_bus("RequestName", "su", NOTIFICATIONS, 4)).result()[0] == 1,
+            lambda: self.bus.soon(self.bus.ask_bus("RequestName", "su", NOTIFICATIONS, 4)).result() == (1,),
             "the name is ours",
         )
 

@@ -50,7 +50,7 @@ class Host:
         self.bus.on_signal(lambda _, __, member, ___: self.signals.append(member))
         self.bus.open()
         until(  # who had it before may still be going
-            lambda: self.bus.soon(self.bus.ask_bus("RequestName", "su", WATCHER, 4)).result()[0] == 1,
+            lambda: self.bus.soon(self.bus.ask_bus("RequestName", "su", WATCHER, 4)).result() == (1,),
             "the name is ours",
         )
         for path, interface in (ITEM, MENU):
